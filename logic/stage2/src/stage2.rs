@@ -1,0 +1,281 @@
+//! A domain's stage-2 tables: map, remap, unmap, translate.
+
+use abi::{Ipa, PAGE_SIZE, Pa};
+
+use crate::chain::Chain;
+use crate::change::Changer;
+use crate::descriptor::{self, Entry, LAST_LEVEL, PA_BITS, entry_size};
+use crate::plan::{Change, Node, Span, Target, count_tables, entries_of, slot};
+use crate::{Attributes, Format, TableMemory, Teardown};
+
+/// Why a mapping was not changed. Nothing is changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// An address or the size is not a multiple of 4 KiB.
+    Unaligned,
+    /// The size is 0.
+    Empty,
+    /// The range ends beyond the format's IPA size, or beyond 48-bit physical addresses.
+    OutOfRange,
+    /// Mapped already, to another place or with other attributes.
+    AlreadyMapped {
+        /// Where the clash starts.
+        at: Ipa,
+    },
+    /// The table memory has not as many tables left as the change needs.
+    OutOfTables,
+}
+
+/// What an IPA translates to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// The machine address of that very byte.
+    pub pa: Pa,
+    /// What the mapping allows.
+    pub attributes: Attributes,
+    /// Bytes of the block or page that maps it: 1 GiB, 2 MiB or 4 KiB.
+    pub block_size: u64,
+}
+
+/// What a domain has mapped, by size, and the tables that it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mapped {
+    /// Blocks of 1 GiB.
+    pub blocks_1g: u64,
+    /// Blocks of 2 MiB.
+    pub blocks_2m: u64,
+    /// Pages of 4 KiB.
+    pub pages_4k: u64,
+    /// Tables allocated, without the root.
+    pub tables: u64,
+}
+
+impl Mapped {
+    fn leaves(&mut self, level: u8) -> &mut u64 {
+        match level {
+            LAST_LEVEL => &mut self.pages_4k,
+            2 => &mut self.blocks_2m,
+            _ => &mut self.blocks_1g,
+        }
+    }
+
+    pub(crate) fn add_leaves(&mut self, level: u8, count: u64) {
+        let leaves = self.leaves(level);
+        *leaves = leaves.saturating_add(count);
+    }
+
+    pub(crate) fn remove_leaf(&mut self, level: u8) {
+        let leaves = self.leaves(level);
+        *leaves = leaves.saturating_sub(1);
+    }
+
+    /// Bytes mapped.
+    pub fn bytes(&self) -> u64 {
+        (self.blocks_1g << 30) + (self.blocks_2m << 21) + (self.pages_4k << 12)
+    }
+}
+
+/// A domain's stage-2 tables. The tables themselves lie in a [`TableMemory`], which is passed to
+/// every operation and must always be the same.
+#[derive(Debug)]
+pub struct Stage2 {
+    root: Pa,
+    format: Format,
+    mapped: Mapped,
+}
+
+impl Stage2 {
+    /// Tables with nothing mapped. `root` is [`Format::root_pages`] zeroed pages, contiguous; it
+    /// stays the caller's to free. `None` if it is not aligned to [`Format::root_size`] or lies
+    /// beyond 48 bits.
+    pub fn new(root: Pa, format: Format) -> Option<Self> {
+        let aligned = root.0 & (format.root_size() - 1) == 0;
+        let reachable = root.0 < 1 << PA_BITS;
+        (aligned && reachable).then_some(Self {
+            root,
+            format,
+            mapped: Mapped::default(),
+        })
+    }
+
+    /// The first root page, for VTTBR_EL2.
+    pub fn root(&self) -> Pa {
+        self.root
+    }
+
+    /// The shape of the tables, for VTCR_EL2.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// What is mapped.
+    pub fn mapped(&self) -> Mapped {
+        self.mapped
+    }
+
+    /// Maps `size` bytes at `ipa` to `pa`, in the largest blocks that both addresses allow.
+    ///
+    /// Parts that are mapped to the same place with the same attributes already stay as they are;
+    /// any other overlap is an error.
+    pub fn map(
+        &mut self,
+        mem: &mut impl TableMemory,
+        ipa: Ipa,
+        pa: Pa,
+        size: u64,
+        attributes: Attributes,
+    ) -> Result<(), MapError> {
+        check_pa(pa, size)?;
+        self.change(
+            mem,
+            Change::Map(Target::new(ipa, pa, attributes)),
+            ipa,
+            size,
+        )
+    }
+
+    /// Maps `size` bytes at `ipa` to `pa` whatever is mapped there; larger blocks are split.
+    ///
+    /// While a block is exchanged or split its whole range faults: a guest that runs on another
+    /// CPU meanwhile takes a stage-2 fault, which is to be retried under the lock of the tables.
+    pub fn remap(
+        &mut self,
+        mem: &mut impl TableMemory,
+        ipa: Ipa,
+        pa: Pa,
+        size: u64,
+        attributes: Attributes,
+    ) -> Result<(), MapError> {
+        check_pa(pa, size)?;
+        self.change(
+            mem,
+            Change::Remap(Target::new(ipa, pa, attributes)),
+            ipa,
+            size,
+        )
+    }
+
+    /// Unmaps `size` bytes at `ipa`; holes are skipped, blocks that are only partly meant are split
+    /// (with the same short fault as in [`remap`](Self::remap)), tables left empty are freed.
+    ///
+    /// When it returns no CPU has a translation of the range left: its memory may be given away.
+    pub fn unmap(
+        &mut self,
+        mem: &mut impl TableMemory,
+        ipa: Ipa,
+        size: u64,
+    ) -> Result<(), MapError> {
+        self.change(mem, Change::Unmap, ipa, size)
+    }
+
+    /// What `ipa` translates to; `None` if it is not mapped or not an address of the format.
+    pub fn translate(&self, mem: &impl TableMemory, ipa: Ipa) -> Option<Translation> {
+        if !self.format.contains(ipa, 1) {
+            return None;
+        }
+        let span = Span {
+            start: ipa.0,
+            end: ipa.0 + 1,
+        };
+        let mut table = self.root;
+        for level in self.format.start_level()..=LAST_LEVEL {
+            let (page, index) = slot(table, span.index(level, entries_of(self.format, level)));
+            match descriptor::decode(mem.read(page, index), level) {
+                Entry::Invalid => return None,
+                Entry::Table(below) => table = below,
+                Entry::Leaf(leaf) => {
+                    let block_size = entry_size(level);
+                    return Some(Translation {
+                        pa: Pa(leaf.pa() | (ipa.0 & (block_size - 1))),
+                        attributes: leaf.attributes(),
+                        block_size,
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    /// Tables, without the root, that mapping `(ipa, pa, size)` ranges into empty tables takes at
+    /// most: exact for one range, and too many by those that neighbouring ranges share.
+    ///
+    /// A pool for a domain that later unmaps single pages needs two more for each block so split.
+    pub fn tables_needed(
+        format: Format,
+        ranges: impl IntoIterator<Item = (Ipa, Pa, u64)>,
+    ) -> Result<u64, MapError> {
+        let mut tables: u64 = 0;
+        for (ipa, pa, size) in ranges {
+            check_pa(pa, size)?;
+            let span = check_ipa(format, ipa, size)?;
+            let change = Change::Map(Target::new(ipa, pa, Attributes::RAM));
+            let (node, level) = (Node::Empty, format.start_level());
+            tables =
+                tables.saturating_add(count_tables(&NoTables, format, change, node, level, span)?);
+        }
+        Ok(tables)
+    }
+
+    /// Starts taking the tables apart. No CPU may be running on them.
+    pub fn teardown(self) -> Teardown {
+        Teardown::new(self.root, self.format)
+    }
+
+    fn change(
+        &mut self,
+        mem: &mut impl TableMemory,
+        change: Change,
+        ipa: Ipa,
+        size: u64,
+    ) -> Result<(), MapError> {
+        let span = check_ipa(self.format, ipa, size)?;
+        let (root, level) = (self.root, self.format.start_level());
+        let tables = count_tables(mem, self.format, change, Node::Real(root), level, span)?;
+        let spare = Chain::allocate(mem, tables).ok_or(MapError::OutOfTables)?;
+        let mut changer = Changer::new(mem, self.format, &mut self.mapped, spare);
+        changer.apply(change, root, level, span);
+        changer.finish();
+        Ok(())
+    }
+}
+
+/// Table memory for counting in tables that do not exist yet.
+struct NoTables;
+
+impl TableMemory for NoTables {
+    fn read(&self, _: Pa, _: usize) -> u64 {
+        0
+    }
+    fn write(&mut self, _: Pa, _: usize, _: u64) {}
+    fn allocate(&mut self) -> Option<Pa> {
+        None
+    }
+    fn free(&mut self, _: Pa) {}
+    fn invalidate(&mut self, _: abi::Range) {}
+}
+
+fn check_ipa(format: Format, ipa: Ipa, size: u64) -> Result<Span, MapError> {
+    check_size(ipa.0, size)?;
+    match ipa.0.checked_add(size) {
+        Some(end) if format.contains(ipa, size) => Ok(Span { start: ipa.0, end }),
+        _ => Err(MapError::OutOfRange),
+    }
+}
+
+fn check_pa(pa: Pa, size: u64) -> Result<(), MapError> {
+    check_size(pa.0, size)?;
+    match pa.0.checked_add(size) {
+        Some(end) if end <= 1 << PA_BITS => Ok(()),
+        _ => Err(MapError::OutOfRange),
+    }
+}
+
+fn check_size(address: u64, size: u64) -> Result<(), MapError> {
+    if (address | size) & (PAGE_SIZE - 1) != 0 {
+        Err(MapError::Unaligned)
+    } else if size == 0 {
+        Err(MapError::Empty)
+    } else {
+        Ok(())
+    }
+}
