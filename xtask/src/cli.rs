@@ -1,0 +1,178 @@
+//! The command line of this program.
+
+use std::{fs, path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    host_tree,
+    image::{self, Profile},
+    paths::Paths,
+    qemu::Machine,
+    run::{self, Guests, Hypervisor, Request, Source},
+    toolchain::Toolchain,
+};
+
+/// Builds, runs and tests Euxenite.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build the hypervisor: target/euxenite/euxenite (flat Image) and euxenite.elf
+    Build(BuildOptions),
+    /// Boot the hypervisor and its guests in QEMU on this terminal
+    Run(Box<RunOptions>),
+}
+
+#[derive(Debug, Clone, Args)]
+struct BuildOptions {
+    /// Features of the hypervisor, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    features: Vec<String>,
+    /// Build without optimisation
+    #[arg(long)]
+    debug_build: bool,
+}
+
+#[derive(Debug, Args)]
+struct RunOptions {
+    /// How many guests
+    #[arg(long, default_value_t = 2)]
+    guests: u32,
+    /// Virtual CPUs of each guest
+    #[arg(long, default_value_t = 1)]
+    vcpus: u32,
+    /// Memory of each guest, in MiB
+    #[arg(long, default_value_t = 256, value_name = "MiB")]
+    memory: u64,
+    /// CPUs of the machine
+    #[arg(long, default_value_t = 2)]
+    cpus: u32,
+    /// Version of the machine's interrupt controller
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
+    gic: u8,
+    /// Model of the machine's CPUs, by QEMU's name
+    #[arg(long, default_value = "cortex-a57", value_name = "MODEL")]
+    cpu: String,
+    /// A ready dom0less device tree instead of a written one
+    #[arg(long, value_name = "FILE")]
+    dtb: Option<PathBuf>,
+    /// Print the device tree as source and stop
+    #[arg(long)]
+    print_dts: bool,
+    /// Wait for a debugger on port 1234
+    #[arg(long)]
+    gdb: bool,
+    /// Kernel for the guests (Image or Image.gz) instead of Debian's
+    #[arg(long, value_name = "PATH")]
+    kernel: Option<PathBuf>,
+    /// Initial file system for the guests
+    #[arg(long, value_name = "PATH", requires = "kernel")]
+    initrd: Option<PathBuf>,
+    /// More for the guests' command line
+    #[arg(
+        long,
+        default_value = "",
+        value_name = "ARGS",
+        allow_hyphen_values = true
+    )]
+    append: String,
+    /// The hypervisor's command line
+    #[arg(long, default_value = "console=dtuart", value_name = "ARGS")]
+    xen_args: String,
+    /// Run the bare-metal guest of guests/hello instead of Linux
+    #[arg(long, conflicts_with = "kernel")]
+    bare: bool,
+    /// Another hypervisor: `xen` for Debian's Xen (fetched), or an Image
+    #[arg(long, value_name = "xen|PATH")]
+    hypervisor: Option<PathBuf>,
+    #[command(flatten)]
+    build: BuildOptions,
+    /// Options for QEMU, after `--`
+    #[arg(last = true)]
+    qemu: Vec<String>,
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub(crate) fn execute(self) -> Result<ExitCode> {
+        let paths = Paths::find();
+        match self.task {
+            Task::Build(options) => build(&paths, &options)?,
+            Task::Run(options) => run_task(&paths, *options)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn build(paths: &Paths, options: &BuildOptions) -> Result<()> {
+    let toolchain = Toolchain::find_or_install()?;
+    let image = image::hypervisor(paths, toolchain, options.profile(), &options.features)?;
+    image::report(paths, &image)
+}
+
+fn run_task(paths: &Paths, options: RunOptions) -> Result<()> {
+    let (print_dts, gdb) = (options.print_dts, options.gdb);
+    let request = options.request();
+    if print_dts {
+        let start = run::prepare(paths, &request)?;
+        print!("{}", host_tree::source(&fs::read(start.tree)?)?);
+        return Ok(());
+    }
+    run::run(paths, &request, gdb)
+}
+
+impl BuildOptions {
+    fn profile(&self) -> Profile {
+        if self.debug_build {
+            Profile::Debug
+        } else {
+            Profile::Release
+        }
+    }
+}
+
+impl RunOptions {
+    fn request(self) -> Request {
+        let source = match (self.kernel, self.bare) {
+            (Some(kernel), _) => Source::Own {
+                kernel,
+                ramdisk: self.initrd,
+            },
+            (None, true) => Source::Bare,
+            (None, false) => Source::Debian,
+        };
+        let hypervisor = match self.hypervisor {
+            None => Hypervisor::Euxenite {
+                profile: self.build.profile(),
+                features: self.build.features,
+            },
+            Some(name) if name.as_os_str() == "xen" => Hypervisor::Xen,
+            Some(file) => Hypervisor::File(file),
+        };
+        Request {
+            machine: Machine {
+                cpus: self.cpus,
+                gic: self.gic,
+                cpu: self.cpu,
+            },
+            guests: Guests {
+                count: self.guests,
+                vcpus: self.vcpus,
+                memory_mib: self.memory,
+                append: self.append,
+                source,
+            },
+            hypervisor,
+            xen_args: self.xen_args,
+            tree: self.dtb,
+            qemu_args: self.qemu,
+        }
+    }
+}

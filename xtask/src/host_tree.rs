@@ -1,0 +1,189 @@
+//! The boot device tree: QEMU's own, with domains added under `/chosen` in Xen's dom0less binding
+//! (Xen, docs/misc/arm/device-tree/booting.txt).
+
+use anyhow::{Context, Result};
+use dtoolkit::{
+    Node, Property,
+    fdt::Fdt,
+    model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty},
+};
+
+use crate::layout::Module;
+
+/// A domain to be started at boot.
+#[derive(Debug, Clone)]
+pub(crate) struct Domain {
+    /// The node's name.
+    pub(crate) name: String,
+    /// Virtual CPUs.
+    pub(crate) vcpus: u32,
+    /// Memory in MiB.
+    pub(crate) memory_mib: u64,
+    /// Its kernel.
+    pub(crate) kernel: Module,
+    /// Its initial file system.
+    pub(crate) ramdisk: Option<Module>,
+    /// Its command line.
+    pub(crate) bootargs: String,
+}
+
+/// A module that a tree names: where its file goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedModule {
+    /// The node's path.
+    pub(crate) path: String,
+    /// What the file is.
+    pub(crate) kind: ModuleKind,
+    /// Where it lies.
+    pub(crate) address: u64,
+    /// How many bytes the tree gives it.
+    pub(crate) size: u64,
+}
+
+/// What a module is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ModuleKind {
+    Kernel,
+    Ramdisk,
+}
+
+/// Adds `domains` and the hypervisor's command line to the tree in `blob`.
+pub(crate) fn with_domains(blob: &[u8], xen_args: &str, domains: &[Domain]) -> Result<Vec<u8>> {
+    let fdt = Fdt::new(blob).context("the machine's own device tree")?;
+    let mut tree = DeviceTree::from_fdt(&fdt);
+    if tree.root.child("chosen").is_none() {
+        tree.root.add_child(DeviceTreeNode::new("chosen")?);
+    }
+    let chosen = tree.root.child_mut("chosen").context("no /chosen")?;
+    // Random in every dump: left out, so that a run can be repeated.
+    chosen.remove_property("rng-seed");
+    chosen.remove_property("kaslr-seed");
+    set(chosen, "#address-cells", 2_u32)?;
+    set(chosen, "#size-cells", 2_u32)?;
+    set(chosen, "xen,xen-bootargs", xen_args)?;
+    for domain in domains {
+        chosen.add_child(domain_node(domain)?);
+    }
+    Ok(tree.to_dtb())
+}
+
+/// The modules that the domains of a ready tree name.
+pub(crate) fn modules(blob: &[u8]) -> Result<Vec<NamedModule>> {
+    let fdt = Fdt::new(blob).context("the device tree")?;
+    let mut found = Vec::new();
+    let Some(chosen) = fdt.find_node("/chosen") else {
+        return Ok(found);
+    };
+    for domain in chosen.children() {
+        let cells = |name: &str| {
+            let value = domain
+                .property(name)
+                .and_then(|p| words(p.value()).first().copied());
+            value.unwrap_or(2) as usize
+        };
+        let (address_cells, size_cells) = (cells("#address-cells"), cells("#size-cells"));
+        for module in domain.children() {
+            let (Some(kind), Some(reg)) = (kind_of(&module), module.property("reg")) else {
+                continue;
+            };
+            let words: Vec<u32> = words(reg.value());
+            let (Some(address), Some(size)) = (
+                number(&words, 0, address_cells),
+                number(&words, address_cells, size_cells),
+            ) else {
+                continue;
+            };
+            let path = format!("/chosen/{}/{}", domain.name(), module.name());
+            found.push(NamedModule {
+                path,
+                kind,
+                address,
+                size,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The bytes of RAM in a ready tree's first memory node, if it says so in the usual two cells.
+pub(crate) fn memory_bytes(blob: &[u8]) -> Option<u64> {
+    let fdt = Fdt::new(blob).ok()?;
+    let root = fdt.root();
+    let memory = root
+        .children()
+        .find(|node| node.name_without_address() == "memory")?;
+    let words = words(memory.property("reg")?.value());
+    number(&words, 2, 2)
+}
+
+/// The tree as source text.
+pub(crate) fn source(blob: &[u8]) -> Result<String> {
+    Ok(Fdt::new(blob)?.to_string())
+}
+
+fn domain_node(domain: &Domain) -> Result<DeviceTreeNode> {
+    let mut node = DeviceTreeNode::new(domain.name.clone())?;
+    set(&mut node, "compatible", "xen,domain")?;
+    set(&mut node, "#address-cells", 2_u32)?;
+    set(&mut node, "#size-cells", 2_u32)?;
+    set(&mut node, "cpus", domain.vcpus)?;
+    // In KiB.
+    set(&mut node, "memory", domain.memory_mib << 10)?;
+    set(&mut node, "vpl011", Vec::<u8>::new())?;
+    let mut kernel = module_node("multiboot,kernel", &domain.kernel)?;
+    if !domain.bootargs.is_empty() {
+        set(&mut kernel, "bootargs", domain.bootargs.as_str())?;
+    }
+    node.add_child(kernel);
+    if let Some(ramdisk) = &domain.ramdisk {
+        node.add_child(module_node("multiboot,ramdisk", ramdisk)?);
+    }
+    Ok(node)
+}
+
+fn module_node(kind: &str, module: &Module) -> Result<DeviceTreeNode> {
+    let mut node = DeviceTreeNode::new(format!("module@{:x}", module.address))?;
+    set(&mut node, "compatible", vec![kind, "multiboot,module"])?;
+    let mut reg = module.address.to_be_bytes().to_vec();
+    reg.extend(module.size.to_be_bytes());
+    set(&mut node, "reg", reg)?;
+    Ok(node)
+}
+
+fn set<T: dtoolkit::ToPropertyValue>(
+    node: &mut DeviceTreeNode,
+    name: &str,
+    value: T,
+) -> Result<()> {
+    node.remove_property(name);
+    node.add_property(DeviceTreeProperty::new(name, value)?);
+    Ok(())
+}
+
+fn kind_of(node: &impl Node) -> Option<ModuleKind> {
+    let compatible = node.property("compatible")?;
+    let text = String::from_utf8_lossy(compatible.value()).into_owned();
+    text.split('\0').find_map(|name| match name {
+        "multiboot,kernel" | "xen,linux-zimage" => Some(ModuleKind::Kernel),
+        "multiboot,ramdisk" | "xen,linux-initrd" => Some(ModuleKind::Ramdisk),
+        _ => None,
+    })
+}
+
+fn words(bytes: &[u8]) -> Vec<u32> {
+    let (chunks, _) = bytes.as_chunks::<4>();
+    chunks
+        .iter()
+        .map(|chunk| u32::from_be_bytes(*chunk))
+        .collect()
+}
+
+/// The number in `cells` words from `first` on.
+fn number(words: &[u32], first: usize, cells: usize) -> Option<u64> {
+    let words = words.get(first..first + cells)?;
+    Some(
+        words
+            .iter()
+            .fold(0, |number, &word| number << 32 | u64::from(word)),
+    )
+}

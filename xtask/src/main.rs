@@ -1,0 +1,36 @@
+//! The one command of this project: `cargo xtask build | run | test | check-dtb`.
+//!
+//! Everything that the commands need beyond a Rust compiler is installed, built or fetched by the
+//! commands themselves, and cached below `target/`.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod command;
+mod debian;
+mod guest_files;
+mod host_tree;
+mod image;
+mod initramfs;
+mod kernel;
+mod layout;
+mod packages;
+mod paths;
+mod progress;
+mod qemu;
+mod run;
+mod terminal;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().execute() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

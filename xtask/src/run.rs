@@ -1,0 +1,226 @@
+//! `cargo xtask run`: the hypervisor and its guests on QEMU, on this terminal.
+
+use std::{
+    fs,
+    io::{IsTerminal, stdin},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    command,
+    guest_files::{self, System},
+    host_tree::{self, Domain, ModuleKind},
+    image::{self, Profile},
+    layout::{Layout, Module},
+    packages,
+    paths::Paths,
+    qemu::{Machine, Start},
+    terminal::{self, End},
+    toolchain::Toolchain,
+};
+
+/// What the guests are to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Guests {
+    /// How many.
+    pub(crate) count: u32,
+    /// Virtual CPUs of each.
+    pub(crate) vcpus: u32,
+    /// Memory of each in MiB.
+    pub(crate) memory_mib: u64,
+    /// Appended to each one's command line.
+    pub(crate) append: String,
+    /// What they boot.
+    pub(crate) source: Source,
+}
+
+/// Where the guests' files come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Debian's kernel, or without network the bare-metal guest.
+    Debian,
+    /// The bare-metal guest.
+    Bare,
+    /// The user's own kernel and initial file system.
+    Own {
+        kernel: PathBuf,
+        ramdisk: Option<PathBuf>,
+    },
+}
+
+/// Which hypervisor.
+#[derive(Debug, Clone)]
+pub(crate) enum Hypervisor {
+    /// Built from this repository.
+    Euxenite {
+        profile: Profile,
+        features: Vec<String>,
+    },
+    /// Debian's Xen.
+    Xen,
+    /// A ready image.
+    File(PathBuf),
+}
+
+/// What `run` was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) machine: Machine,
+    pub(crate) guests: Guests,
+    pub(crate) hypervisor: Hypervisor,
+    pub(crate) xen_args: String,
+    /// A ready device tree instead of a written one.
+    pub(crate) tree: Option<PathBuf>,
+    /// Options for QEMU.
+    pub(crate) qemu_args: Vec<String>,
+}
+
+/// Boots it on this terminal.
+pub(crate) fn run(paths: &Paths, request: &Request, wait_for_debugger: bool) -> Result<()> {
+    let mut start = prepare(paths, request)?;
+    if wait_for_debugger {
+        start.extra.extend(["-s".into(), "-S".into()]);
+        let symbols = paths.euxenite().join("euxenite.elf");
+        eprintln!(
+            "Waiting for a debugger:\n  gdb-multiarch {} -ex 'target remote :1234'",
+            paths.shown(&symbols)
+        );
+    }
+    eprintln!("{}", command::shown(&start.command()));
+    if stdin().is_terminal() {
+        eprintln!("Ctrl-A three times switches the input; Ctrl-] quits.");
+    }
+    match terminal::relay(start.spawn()?)? {
+        End::MachineStopped => eprintln!("The machine stopped."),
+        End::Quit => eprintln!("Quit."),
+    }
+    Ok(())
+}
+
+/// Gets all files ready and writes the device tree.
+pub(crate) fn prepare(paths: &Paths, request: &Request) -> Result<Start> {
+    packages::need(&[packages::QEMU])?;
+    let hypervisor = hypervisor_image(paths, &request.hypervisor)?;
+    let system = system(paths, &request.guests.source)?;
+    fs::create_dir_all(paths.run())?;
+    let tree = paths.run().join("machine.dtb");
+    let (modules, memory_mib) = match &request.tree {
+        Some(file) => ready_tree(file, &system, &tree)?,
+        None => written_tree(paths, request, &system, &tree)?,
+    };
+    let extra = request.qemu_args.clone();
+    let machine = request.machine.clone();
+    Ok(Start {
+        machine,
+        memory_mib,
+        hypervisor,
+        tree,
+        modules,
+        extra,
+    })
+}
+
+/// Builds or fetches the hypervisor.
+fn hypervisor_image(paths: &Paths, hypervisor: &Hypervisor) -> Result<PathBuf> {
+    match hypervisor {
+        Hypervisor::Euxenite { profile, features } => {
+            let toolchain = Toolchain::find_or_install()?;
+            Ok(image::hypervisor(paths, toolchain, *profile, features)?.flat)
+        }
+        Hypervisor::Xen => guest_files::xen(paths),
+        Hypervisor::File(file) => Ok(file.clone()),
+    }
+}
+
+fn system(paths: &Paths, source: &Source) -> Result<System> {
+    let hello = || System::hello(paths, Toolchain::find_or_install()?);
+    match source {
+        Source::Own { kernel, ramdisk } => Ok(System::own(kernel.clone(), ramdisk.clone())),
+        Source::Bare => hello(),
+        Source::Debian => System::debian(paths).or_else(|error| {
+            eprintln!("Cannot get Debian's kernel: {error:#}");
+            eprintln!("Starting the built-in bare-metal guest instead (guests/hello).");
+            hello()
+        }),
+    }
+}
+
+/// Writes the tree for the guests that are asked for.
+fn written_tree(
+    paths: &Paths,
+    request: &Request,
+    system: &System,
+    tree: &Path,
+) -> Result<(Vec<Module>, u64)> {
+    let guests = &request.guests;
+    let mut layout = Layout::new();
+    let kernel = layout.place(&system.kernel)?;
+    let ramdisk = system
+        .ramdisk
+        .as_deref()
+        .map(|file| layout.place(file))
+        .transpose()?;
+    let domains: Vec<Domain> = (1..=guests.count)
+        .map(|number| Domain {
+            name: format!("domU{number}"),
+            vcpus: guests.vcpus,
+            memory_mib: guests.memory_mib,
+            kernel: kernel.clone(),
+            ramdisk: ramdisk.clone(),
+            bootargs: bootargs(system, number, &guests.append),
+        })
+        .collect();
+    let memory_mib = layout.machine_mib(u64::from(guests.count) * guests.memory_mib);
+    let own = request
+        .machine
+        .device_tree(memory_mib, &paths.run().join("qemu.dtb"))?;
+    fs::write(
+        tree,
+        host_tree::with_domains(&own, &request.xen_args, &domains)?,
+    )?;
+    Ok((layout.modules().to_vec(), memory_mib))
+}
+
+fn bootargs(system: &System, number: u32, append: &str) -> String {
+    let name = format!("hostname=dom{number}");
+    let parts = [system.bootargs, &name, append];
+    parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Uses a ready tree: each module that it names gets our file of that kind.
+fn ready_tree(file: &Path, system: &System, tree: &Path) -> Result<(Vec<Module>, u64)> {
+    let blob = fs::read(file).with_context(|| format!("{}", file.display()))?;
+    let mut modules: Vec<Module> = Vec::new();
+    for named in host_tree::modules(&blob)? {
+        let content = match (named.kind, &system.ramdisk) {
+            (ModuleKind::Kernel, _) => &system.kernel,
+            (ModuleKind::Ramdisk, Some(ramdisk)) => ramdisk,
+            (ModuleKind::Ramdisk, None) => continue,
+        };
+        let size = fs::metadata(content)?.len();
+        if size > named.size {
+            bail!(
+                "{}: {} bytes in the tree, {size} in {}",
+                named.path,
+                named.size,
+                content.display()
+            );
+        }
+        if !modules.iter().any(|module| module.address == named.address) {
+            modules.push(Module {
+                file: content.clone(),
+                address: named.address,
+                size,
+            });
+        }
+    }
+    let memory_mib = host_tree::memory_bytes(&blob).map_or(1024, |bytes| bytes >> 20);
+    fs::write(tree, blob)?;
+    Ok((modules, memory_mib))
+}
