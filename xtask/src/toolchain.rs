@@ -181,12 +181,12 @@ fn core_of(origin: Origin) -> Option<Core> {
     (sources && linker_exists(origin)).then_some(Core::BuiltFromSource)
 }
 
-/// Whether `rust-lld` is really there: in Debian's packages it may be a dangling link.
+/// Whether `rust-lld` is really there: rustup keeps it beside the libraries, Debian on the path,
+/// where it dangles when `lld-22` is not installed.
 fn linker_exists(origin: Origin) -> bool {
     let libraries = printed_path(rustc(origin).args(["--print", "target-libdir"]));
-    libraries
-        .and_then(|path| Some(path.parent()?.join("bin/rust-lld").exists()))
-        .unwrap_or(false)
+    let beside = libraries.and_then(|path| Some(path.parent()?.join("bin/rust-lld")));
+    beside.is_some_and(|path| path.exists()) || Path::new("/usr/bin/rust-lld").exists()
 }
 
 fn printed_path(command: &mut Command) -> Option<PathBuf> {
