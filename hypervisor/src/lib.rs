@@ -1,0 +1,4 @@
+//! The hypervisor.
+#![no_std]
+#![forbid(unsafe_code)]
+pub mod boot;

@@ -1,0 +1,311 @@
+//! From the first Rust instruction to the hypervisor's own `boot`.
+
+use abi::{CpuId, PAGE_SIZE, Pa, Range};
+use alloc::boxed::Box;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::cache;
+use super::cpu;
+use super::entry::{SecondaryStart, call_on_stack, park, secondary_entry};
+use super::firmware::{Conduit, StartError};
+use super::mmu::{self, STACK_WINDOW, Use};
+use crate::frames::{Extent, Frames, Module, TooFragmented};
+use crate::heap;
+use crate::lock::{Token, Unlocked, cpu_token};
+
+unsafe extern "C" {
+    static _head: u8;
+    static __text_end: u8;
+    static __data_start: u8;
+    static _end: u8;
+    static __heap_start: u8;
+    static __heap_end: u8;
+}
+
+unsafe extern "Rust" {
+    /// The hypervisor's own start on the boot CPU, given by the binary.
+    safe fn euxenite_boot(boot: Boot) -> !;
+    /// The hypervisor's start on every other CPU.
+    safe fn euxenite_secondary(cpu: CpuId, token: Token<Unlocked>) -> !;
+    /// Where the console UART of this device tree is; no memory is allocated.
+    safe fn euxenite_find_uart(tree: &[u8]) -> Option<u64>;
+}
+
+macro_rules! symbol {
+    ($name:ident) => {
+        (&raw const $name) as u64
+    };
+}
+
+/// Bytes of a CPU's stack.
+pub const STACK_BYTES: u64 = 32 << 10;
+/// Bytes from one CPU's stack to the next; what is not stack is unmapped.
+const STACK_STRIDE: u64 = 64 << 10;
+
+/// The longest device tree that is accepted, as on Xen.
+const MOST_TREE_BYTES: u64 = 2 << 20;
+
+const EMPTY_START: SecondaryStart =
+    SecondaryStart { mair: 0, tcr: 0, ttbr0: 0, sctlr: 0, stack: 0, entry: 0, argument: 0 };
+
+/// The image's own addresses.
+fn image() -> Range {
+    Range::from_bounds(symbol!(_head), symbol!(_end)).unwrap_or_default()
+}
+
+/// Builds the first tables: the image and the device tree. Runs with the MMU off, so nothing in
+/// here may use atomics. The caller reads the table registers' values from what is returned.
+pub(crate) unsafe extern "C" fn early_map(tree: u64) -> *const SecondaryStart {
+    #[repr(transparent)]
+    struct Start(core::cell::UnsafeCell<SecondaryStart>);
+    // SAFETY: written here, before any other CPU runs, and read only afterwards.
+    unsafe impl Sync for Start {}
+    static START: Start = Start(core::cell::UnsafeCell::new(EMPTY_START));
+
+    let parts = [
+        (symbol!(_head), symbol!(__text_end), Use::Code),
+        (symbol!(__text_end), symbol!(__data_start), Use::Constants),
+        (symbol!(__data_start), symbol!(_end), Use::Data),
+        (tree & !(PAGE_SIZE - 1), (tree & !(PAGE_SIZE - 1)) + MOST_TREE_BYTES, Use::Constants),
+    ];
+    for (start, end, usage) in parts {
+        let overlap = usage == Use::Constants && start < symbol!(_end) && end > symbol!(_end);
+        if let (Some(range), false) = (Range::from_bounds(start, end), overlap) {
+            // SAFETY: the MMU is off and this is the only CPU.
+            let _ = unsafe { mmu::map_early(range, usage) };
+        }
+    }
+    let start = SecondaryStart {
+        mair: mmu::MAIR,
+        tcr: mmu::tcr(),
+        ttbr0: mmu::root(),
+        sctlr: mmu::SCTLR_ON,
+        ..EMPTY_START
+    };
+    // SAFETY: as for `Start`.
+    unsafe { START.0.get().write_volatile(start) };
+    START.0.get()
+}
+
+/// The MMU is on: from here on everything is ordinary Rust.
+pub(crate) extern "C" fn boot_entry(tree: u64) -> ! {
+    cpu::set_id(CpuId(0));
+    cpu::init();
+    let (start, end) = (symbol!(__heap_start), symbol!(__heap_end));
+    heap::start(start as *mut u8, (end - start) as usize);
+    euxenite_boot(Boot { tree: tree_range(tree), token: cpu_token() })
+}
+
+fn tree_range(tree: u64) -> Range {
+    // SAFETY: `early_map` mapped 2 MiB from the page of `tree` on; the header is 40 bytes.
+    let header = unsafe { crate::physical::slice(Pa(tree), 8) };
+    let bytes = match header {
+        [0xd0, 0x0d, 0xfe, 0xed, a, b, c, d] => u64::from(u32::from_be_bytes([*a, *b, *c, *d])),
+        _ => 8,
+    };
+    let limit = MOST_TREE_BYTES - (tree & (PAGE_SIZE - 1));
+    Range::new(tree, bytes.min(limit)).unwrap_or_default()
+}
+
+/// Entered at EL1: says so on the console UART, if the device tree has one.
+pub(crate) extern "C" fn wrong_level(tree: u64) {
+    let range = tree_range(tree);
+    // SAFETY: the MMU is off, so that the tree can be read where the boot loader put it.
+    let bytes = unsafe { crate::physical::slice(Pa(range.start()), range.size()) };
+    early_message(bytes, "euxenite: entered at EL1, but a hypervisor needs EL2: halted\r\n");
+}
+
+/// Writes `text` to the UART that `tree` names, with no driver: before there is a console.
+pub fn early_message(tree: &[u8], text: &str) {
+    if let Some(uart) = euxenite_find_uart(tree) {
+        write_plainly(uart, text);
+    }
+}
+
+fn write_plainly(uart: u64, text: &str) {
+    for byte in text.bytes() {
+        // SAFETY: `uart` is the PL011 that the device tree names as the console; FR is at 0x18 and
+        // DR at 0.
+        unsafe {
+            while ((uart + 0x18) as *const u32).read_volatile() & 1 << 5 != 0 {}
+            (uart as *mut u32).write_volatile(u32::from(byte));
+        }
+    }
+}
+
+/// What the boot CPU starts with.
+pub struct Boot {
+    tree: Range,
+    token: Token<Unlocked>,
+}
+
+/// The memory is not usable as described.
+#[derive(Debug, PartialEq, Eq)]
+pub enum MemoryError {
+    /// The hypervisor's own tables are full.
+    OutOfTables,
+    /// More separate ranges than can be tracked.
+    TooFragmented,
+    /// Not enough for a stack.
+    NoStack,
+}
+
+/// The memory after [`Boot::memory`].
+pub struct Memory {
+    /// The free RAM.
+    pub frames: Frames,
+    /// The device tree, which can be given back.
+    pub tree: Option<Module>,
+    /// The image's own addresses.
+    pub image: Range,
+    /// Bytes of RAM in all banks.
+    pub total_bytes: u64,
+}
+
+impl Boot {
+    /// The host's device tree, as long as its header says, at most 2 MiB.
+    pub fn device_tree(&self) -> &'static [u8] {
+        // SAFETY: mapped read-only by `early_map`, later as RAM; it stays until `Memory::tree` is
+        // given back, which the caller does after its last use.
+        unsafe { crate::physical::slice(Pa(self.tree.start()), self.tree.size()) }
+    }
+
+    /// Maps all RAM in `banks` and finds what is free: all but `reserved`, the image, the device
+    /// tree.
+    pub fn memory(&mut self, banks: &[Range], reserved: &[Range]) -> Result<Memory, MemoryError> {
+        let image = image();
+        for bank in banks {
+            for part in around(*bank, image) {
+                mmu::map_ram(part, &mut self.token).map_err(|_| MemoryError::OutOfTables)?;
+            }
+        }
+        let mut used = alloc::vec::Vec::from(reserved);
+        used.push(image);
+        used.push(self.tree);
+        let mut frames =
+            Frames::new(banks, &used).map_err(|_: TooFragmented| MemoryError::TooFragmented)?;
+        let tree = frames.module(self.tree);
+        let total_bytes = banks.iter().map(|bank| bank.size()).sum();
+        Ok(Memory { frames, tree, image, total_bytes })
+    }
+
+    /// Goes on in `next` on a stack with guard pages, as CPU 0.
+    pub fn onto_stack(mut self, stack: Extent, next: fn(Token<Unlocked>) -> !) -> ! {
+        extern "C" fn go(argument: u64) -> ! {
+            // SAFETY: `argument` is the function pointer passed below.
+            let next: fn(Token<Unlocked>) -> ! = unsafe { core::mem::transmute(argument) };
+            next(cpu_token())
+        }
+        match map_stack(CpuId(0), stack, &mut self.token) {
+            // SAFETY: the old stack is left for good; the token of this CPU, which lives on it,
+            // is never used again.
+            Some(top) => unsafe { call_on_stack(next as usize as u64, top, go as *const () as u64) },
+            None => panic!("no stack for the boot CPU"),
+        }
+    }
+
+    /// The boot CPU's token.
+    pub fn token(&mut self) -> &mut Token<Unlocked> {
+        &mut self.token
+    }
+}
+
+/// Parts of `bank` outside `hole`, page by page.
+fn around(bank: Range, hole: Range) -> impl Iterator<Item = Range> {
+    let page = |address: u64| address & !(PAGE_SIZE - 1);
+    let (start, end) = (page(bank.start() + PAGE_SIZE - 1), page(bank.end()));
+    let (low, high) = (page(hole.start()), page(hole.end() + PAGE_SIZE - 1));
+    let parts = [(start, end.min(low)), (start.max(high), end)];
+    parts.into_iter().filter_map(|(a, b)| Range::from_bounds(a, b)).filter(|part| !part.is_empty())
+}
+
+fn map_stack(cpu: CpuId, stack: Extent, token: &mut Token<Unlocked>) -> Option<u64> {
+    let range = stack.into_range();
+    let bottom = STACK_WINDOW + u64::from(cpu.0) * STACK_STRIDE + PAGE_SIZE;
+    let bytes = range.size().min(STACK_STRIDE - 2 * PAGE_SIZE);
+    mmu::map_stack(bottom, Pa(range.start()), bytes, token).ok()?;
+    Some(bottom + bytes)
+}
+
+/// Starts the CPU with this `mpidr` as `cpu`, by the host's firmware. It goes on in the binary's
+/// `euxenite_secondary`.
+pub fn start_cpu(
+    conduit: Conduit,
+    mpidr: u64,
+    cpu: CpuId,
+    stack: Extent,
+    token: &mut Token<Unlocked>,
+) -> Result<(), StartError> {
+    extern "C" fn go(cpu: u64) -> ! {
+        let cpu = CpuId(cpu as u16);
+        cpu::set_id(cpu);
+        cpu::init();
+        euxenite_secondary(cpu, cpu_token())
+    }
+    let Some(top) = map_stack(cpu, stack, token) else {
+        return Err(StartError(abi::psci::INTERNAL_FAILURE));
+    };
+    // It stays: the CPU reads it at a time that nothing tells us.
+    let start = Box::leak(Box::new(SecondaryStart {
+        mair: mmu::MAIR,
+        tcr: mmu::tcr(),
+        ttbr0: mmu::root(),
+        sctlr: mmu::SCTLR_ON,
+        stack: top,
+        entry: go as *const () as u64,
+        argument: u64::from(cpu.0),
+    }));
+    let address = core::ptr::from_ref(start) as u64;
+    cache::clean_invalidate(address, size_of::<SecondaryStart>() as u64);
+    conduit.cpu_on(mpidr, secondary_entry as *const () as u64, address)
+}
+
+/// The UART for last words: its address, or 0.
+static LAST_WORDS: AtomicU64 = AtomicU64::new(0);
+
+/// Panics are written to this UART.
+pub fn set_panic_uart(address: Pa) {
+    LAST_WORDS.store(address.0, Ordering::Relaxed);
+}
+
+/// An exception that EL2 itself caused: always a mistake of ours.
+pub(crate) extern "C" fn own_exception(kind: u64, esr: u64, elr: u64, far: u64) -> ! {
+    let base = symbol!(_head);
+    panic!(
+        "exception {kind} at EL2: ESR {esr:#x}, ELR {elr:#x} (image + {:#x}), FAR {far:#x}",
+        elr.wrapping_sub(base)
+    )
+}
+
+struct LastWords(u64);
+
+impl core::fmt::Write for LastWords {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        write_plainly(self.0, text);
+        Ok(())
+    }
+}
+
+#[cfg(target_os = "none")]
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    use core::fmt::Write;
+    let uart = LAST_WORDS.swap(0, Ordering::Relaxed);
+    if uart != 0 {
+        let bar = "****************************************";
+        let cpu = cpu::id().0;
+        let mut words = LastWords(uart);
+        let _ = write!(words, "\r\n{bar}\r\nPanic on CPU {cpu}:\r\n");
+        match info.location() {
+            Some(at) => {
+                let _ = write!(words, "{} ({}:{})\r\n", info.message(), at.file(), at.line());
+            }
+            None => {
+                let _ = write!(words, "{}\r\n", info.message());
+            }
+        }
+        let _ = write!(words, "{bar}\r\n");
+    }
+    park()
+}

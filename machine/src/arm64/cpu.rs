@@ -1,0 +1,84 @@
+//! This CPU: its traps, its idle instruction, its identity.
+
+use abi::CpuId;
+
+use super::sysreg::{dsb_sy, isb, read, write};
+
+/// `HCR_EL2` for guests: 64-bit EL1, stage 2 on, interrupts taken to EL2, and traps for what is
+/// emulated (Arm ARM D24.2.48).
+const HCR: u64 = 1 << 31 // RW: EL1 is 64-bit
+    | 1 << 0  // VM
+    | 1 << 1  // SWIO
+    | 1 << 2  // PTW: no table walks through device memory
+    | 1 << 3  // FMO
+    | 1 << 4  // IMO
+    | 1 << 5  // AMO
+    | 1 << 9  // FB: broadcast maintenance
+    | 1 << 10 // BSU: inner shareable
+    | 1 << 13 // TWI
+    | 1 << 18 // TID3: identification registers
+    | 1 << 19 // TSC: SMC
+    | 1 << 20 // TIDCP: implementation defined registers
+    | 1 << 21 // TACR: ACTLR_EL1
+    | 1 << 22; // TSW: cache maintenance by set and way
+
+/// `HCR_EL2.TWE`.
+const HCR_TRAP_WFE: u64 = 1 << 14;
+
+/// Whether `WFE` of a guest is an exit: wanted when somebody else waits for the CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrapWfe {
+    /// It is an exit.
+    Yes,
+    /// The guest waits by itself.
+    No,
+}
+
+/// Sets what `WFE` does for the guest that runs next on this CPU.
+#[inline]
+pub fn set_trap_wfe(trap: TrapWfe) {
+    write!("hcr_el2", if trap == TrapWfe::Yes { HCR | HCR_TRAP_WFE } else { HCR });
+}
+
+/// Sets the traps that stay the same for all guests.
+pub(crate) fn init() {
+    set_trap_wfe(TrapWfe::No);
+    // CPTR_EL2: RES1 bits, TZ (SVE), TSM (SME), TTA (trace) and TAM (activity monitors, where
+    // implemented) trap; FP does not.
+    write!("cptr_el2", 0x33ff & !(1 << 10) | 1 << 8 | 1 << 12 | 1 << 20 | 1 << 30);
+    // MDCR_EL2: no performance monitors, no debug registers, no profiling, no trace.
+    let counters = read!("pmcr_el0") >> 11 & 0x1f;
+    let monitors = read!("id_aa64dfr0_el1") >> 8 & 0xf;
+    let hpmn = if monitors == 0 || monitors == 0xf { 0 } else { counters };
+    write!("mdcr_el2", hpmn | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 19);
+    write!("hstr_el2", 0);
+    write!("vpidr_el2", read!("midr_el1"));
+    super::timer::init();
+    isb();
+}
+
+/// This CPU's logical number, as it was told when it started.
+pub fn id() -> CpuId {
+    CpuId(read!("tpidr_el2") as u16)
+}
+
+pub(crate) fn set_id(id: CpuId) {
+    write!("tpidr_el2", u64::from(id.0));
+}
+
+/// `MPIDR_EL1`'s affinity fields of this CPU.
+pub fn affinity() -> u64 {
+    read!("mpidr_el1") & 0xff_00ff_ffff
+}
+
+/// Waits until an interrupt is pending for this CPU. Interrupts are masked and stay pending.
+pub fn wait_for_interrupt() {
+    dsb_sy();
+    // SAFETY: waits only.
+    unsafe { core::arch::asm!("wfi", options(nostack)) };
+}
+
+/// Stops this CPU for good.
+pub fn halt() -> ! {
+    super::entry::park()
+}

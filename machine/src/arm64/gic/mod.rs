@@ -1,0 +1,210 @@
+//! The host's interrupt controller: physical interrupts, and the list registers through which a
+//! resident guest gets its own.
+//!
+//! Interrupts are acknowledged, their priority dropped, and deactivated in separate steps (EOImode
+//! 1), so that a guest's virtual timer interrupt stays active until the guest itself ends it.
+
+mod v2;
+mod v3;
+
+use abi::{CpuId, IntId};
+use arrayvec::ArrayVec;
+
+use super::mmu::Registers;
+pub use v2::GicV2;
+pub use v3::GicV3;
+
+/// The most list registers of any GIC.
+pub const MOST_LIST_REGISTERS: usize = 16;
+
+/// The SGI by which one CPU asks another to look at its work.
+pub const KICK: IntId = IntId(0);
+
+/// Where the controller's registers are.
+#[derive(Clone, Debug)]
+pub enum Frames {
+    /// GICv2: distributor, CPU interface, hypervisor's view of the virtual interface.
+    V2 {
+        /// GICD.
+        distributor: Registers,
+        /// GICC.
+        cpu: Registers,
+        /// GICH.
+        hypervisor: Registers,
+    },
+    /// GICv3: distributor and redistributor regions.
+    V3 {
+        /// GICD.
+        distributor: Registers,
+        /// GICR regions.
+        redistributors: ArrayVec<Registers, 16>,
+        /// Bytes from one redistributor to the next, when the device tree says.
+        stride: Option<u64>,
+    },
+}
+
+/// An acknowledged interrupt, which is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    raw: u32,
+}
+
+impl Acknowledged {
+    /// Its number.
+    pub fn intid(self) -> IntId {
+        IntId(if self.raw & 0xff_fc00 == 0 || self.raw & 0x3ff < 16 { self.raw & 0x3ff } else { self.raw })
+    }
+}
+
+/// The controller.
+pub enum Gic {
+    /// Version 2.
+    V2(GicV2),
+    /// Version 3 (or 4, used as 3).
+    V3(GicV3),
+}
+
+/// What of a guest's virtual CPU interface is saved: its control register and active priorities.
+#[derive(Default)]
+pub(crate) struct CpuInterface {
+    vmcr: u64,
+    active_priorities: [u64; 8],
+}
+
+/// Whether an interrupt is wanted when at most one list register is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Underflow {
+    /// Yes: more interrupts wait than there are list registers.
+    Notify,
+    /// No.
+    Quiet,
+}
+
+macro_rules! each {
+    ($self:ident, $gic:ident => $body:expr) => {
+        match $self {
+            Gic::V2($gic) => $body,
+            Gic::V3($gic) => $body,
+        }
+    };
+}
+
+impl Gic {
+    /// Sets the distributor up with every shared interrupt off. On the boot CPU, once.
+    pub fn new(frames: Frames) -> Self {
+        match frames {
+            Frames::V2 { distributor, cpu, hypervisor } => {
+                Gic::V2(GicV2::new(distributor, cpu, hypervisor))
+            }
+            Frames::V3 { distributor, redistributors, stride } => {
+                Gic::V3(GicV3::new(distributor, redistributors, stride))
+            }
+        }
+    }
+
+    /// Sets this CPU's interface up, with kicks and the `private` interrupts (PPIs) on. `false`
+    /// if the controller has no redistributor for it.
+    #[must_use]
+    pub fn start_cpu(&self, cpu: CpuId, private: &[IntId]) -> bool {
+        each!(self, gic => gic.start_cpu(cpu, private))
+    }
+
+    /// Routes a shared interrupt to this CPU and turns it on.
+    pub fn enable_shared(&self, intid: IntId, trigger: Trigger) {
+        each!(self, gic => gic.enable_shared(intid, trigger));
+    }
+
+    /// The next pending interrupt.
+    #[inline]
+    pub fn acknowledge(&self) -> Option<Acknowledged> {
+        let raw = each!(self, gic => gic.acknowledge());
+        (raw & 0x3ff < 1020 || raw > 1023).then_some(Acknowledged { raw })
+    }
+
+    /// Lets interrupts of the same priority in again; this one stays active.
+    #[inline]
+    pub fn drop_priority(&self, interrupt: Acknowledged) {
+        each!(self, gic => gic.drop_priority(interrupt.raw));
+    }
+
+    /// Ends the interrupt: it can become pending again.
+    #[inline]
+    pub fn deactivate(&self, interrupt: Acknowledged) {
+        each!(self, gic => gic.deactivate(interrupt.raw));
+    }
+
+    /// Sets whether the private interrupt `intid` is active on this CPU.
+    pub fn set_private_active(&self, cpu: CpuId, intid: IntId, active: Active) {
+        each!(self, gic => gic.set_private_active(cpu, intid, active));
+    }
+
+    /// Sends [`KICK`] to `cpu`. Everything stored before is visible to it when it takes the kick.
+    #[inline]
+    pub fn kick(&self, cpu: CpuId) {
+        super::sysreg::dsb_ishst();
+        each!(self, gic => gic.kick(cpu));
+    }
+
+    /// How many list registers there are.
+    pub fn list_registers(&self) -> u8 {
+        each!(self, gic => gic.list_registers())
+    }
+
+    /// Reads the first `values.len()` list registers of the resident guest, in GICv3's layout.
+    #[inline]
+    pub fn read_list_registers(&self, values: &mut [u64]) {
+        each!(self, gic => gic.read_list_registers(values));
+    }
+
+    /// Writes the first `values.len()` list registers of the resident guest, in GICv3's layout.
+    #[inline]
+    pub fn write_list_registers(&self, values: &[u64]) {
+        each!(self, gic => gic.write_list_registers(values));
+    }
+
+    /// Sets the underflow interrupt of this CPU.
+    #[inline]
+    pub fn set_underflow(&self, underflow: Underflow) {
+        each!(self, gic => gic.set_underflow(underflow));
+    }
+
+    pub(crate) fn load(&self, state: &CpuInterface) {
+        each!(self, gic => gic.load(state));
+    }
+
+    pub(crate) fn save(&self, state: &mut CpuInterface) {
+        each!(self, gic => gic.save(state));
+    }
+}
+
+/// Whether an interrupt is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Active {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
+}
+
+/// How a shared interrupt is triggered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// By level.
+    Level,
+    /// By an edge.
+    Edge,
+}
+
+/// The range `part` of the address space as registers; for frames that the host tree names.
+pub fn frames_v3(
+    distributor: Registers,
+    redistributors: impl IntoIterator<Item = Registers>,
+    stride: Option<u64>,
+) -> Frames {
+    Frames::V3 { distributor, redistributors: redistributors.into_iter().take(16).collect(), stride }
+}
+
+const fn bit_of(intid: IntId) -> (u64, u32) {
+    (intid.0 as u64 / 32 * 4, 1 << (intid.0 % 32))
+}
+

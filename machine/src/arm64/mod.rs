@@ -1,0 +1,21 @@
+//! arm64: the bare machine at EL2.
+
+mod boot;
+mod cache;
+pub mod cpu;
+mod entry;
+mod firmware;
+mod fpsimd;
+pub mod gic;
+pub mod identification;
+mod mmu;
+pub mod physical;
+pub mod stage2;
+mod sysreg;
+pub mod timer;
+pub mod uart;
+pub mod vcpu;
+
+pub use boot::{Boot, Memory, MemoryError, STACK_BYTES, early_message, set_panic_uart, start_cpu};
+pub use firmware::{Conduit, Power, StartError};
+pub use mmu::{Registers, map_device};

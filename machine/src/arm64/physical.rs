@@ -1,0 +1,60 @@
+//! Physical memory as EL2 sees it: all RAM is mapped at its own address.
+
+use abi::Pa;
+
+use super::cache;
+
+/// Where the byte at `address` is mapped.
+pub(crate) fn pointer(address: Pa) -> *mut u8 {
+    address.0 as *mut u8
+}
+
+/// Zeros the range and cleans it to the point of coherency.
+///
+/// # Safety
+/// The range is mapped RAM and the caller's own.
+pub(crate) unsafe fn zero(start: Pa, bytes: u64) {
+    // SAFETY: as this function's.
+    unsafe { cache::zero(start.0, bytes) };
+    cache::clean(start.0, bytes);
+}
+
+/// Copies `data` to `start` and cleans it to the point of coherency.
+///
+/// # Safety
+/// The target is mapped RAM, the caller's own, and does not overlap `data`.
+pub(crate) unsafe fn copy_in(start: Pa, data: &[u8]) {
+    // SAFETY: as this function's.
+    unsafe { core::ptr::copy_nonoverlapping(data.as_ptr(), pointer(start), data.len()) };
+    cache::clean(start.0, data.len() as u64);
+}
+
+/// Copies from `start` to `data`.
+///
+/// # Safety
+/// The source is mapped RAM, the caller's own, and does not overlap `data`.
+pub(crate) unsafe fn copy_out(start: Pa, data: &mut [u8]) {
+    // SAFETY: as this function's.
+    unsafe { core::ptr::copy_nonoverlapping(pointer(start), data.as_mut_ptr(), data.len()) };
+}
+
+/// # Safety
+/// `address` is 8-byte aligned mapped RAM of the caller's.
+pub(crate) unsafe fn read_u64(address: Pa) -> u64 {
+    // SAFETY: as this function's.
+    unsafe { (address.0 as *const u64).read_volatile() }
+}
+
+/// # Safety
+/// `address` is 8-byte aligned mapped RAM of the caller's.
+pub(crate) unsafe fn write_u64(address: Pa, value: u64) {
+    // SAFETY: as this function's.
+    unsafe { (address.0 as *mut u64).write_volatile(value) };
+}
+
+/// # Safety
+/// The range is mapped RAM that nobody writes for as long as the slice is used.
+pub(crate) unsafe fn slice<'a>(start: Pa, bytes: u64) -> &'a [u8] {
+    // SAFETY: as this function's.
+    unsafe { core::slice::from_raw_parts(pointer(start), bytes as usize) }
+}

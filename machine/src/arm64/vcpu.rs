@@ -1,0 +1,351 @@
+//! Running a guest: a function that returns why it stopped.
+//!
+//! A [`Vcpu`]'s general registers are in memory whenever EL2 runs; its EL1 registers, FP/SIMD
+//! registers and list registers stay in the CPU while it is *resident*, across exits, and are
+//! moved by [`Vcpu::load`] and [`Vcpu::save`] only.
+
+use core::arch::global_asm;
+use core::mem::offset_of;
+
+use abi::Pa;
+
+use super::fpsimd::FpSimd;
+use super::gic::{CpuInterface, Gic};
+use super::sysreg::{isb, read, write};
+use crate::exit::{self, Exit};
+
+/// Everything that a physical CPU must hold for a guest to run.
+#[repr(C, align(16))]
+pub struct Vcpu {
+    x: [u64; 31],
+    pc: u64,
+    pstate: u64,
+    el1: El1,
+    fp: FpSimd,
+    cpu_interface: CpuInterface,
+    affinity: u64,
+    stage2: Stage2Base,
+    counter_offset: u64,
+}
+
+/// What `VTTBR_EL2` and `VTCR_EL2` hold for a domain.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage2Base {
+    /// The root table(s).
+    pub root: Pa,
+    /// The VMID, 8 bits.
+    pub vmid: u8,
+    /// `VTCR_EL2`.
+    pub control: u64,
+}
+
+/// `SPSR_EL2` at the first entry: EL1h, D A I F masked.
+const PSTATE_START: u64 = 0x3c5;
+/// `SCTLR_EL1` at the first entry, as on Xen.
+const SCTLR_START: u64 = 0x00c5_0078;
+
+macro_rules! el1_registers {
+    ($($field:ident = $name:literal),* $(,)?) => {
+        #[derive(Default)]
+        struct El1 { $($field: u64),* }
+
+        impl El1 {
+            fn save(&mut self) { $(self.$field = read!($name);)* }
+            fn load(&self) { $(write!($name, self.$field);)* }
+        }
+    };
+}
+
+el1_registers! {
+    sp_el0 = "sp_el0",
+    sp_el1 = "sp_el1",
+    elr = "elr_el1",
+    spsr = "spsr_el1",
+    sctlr = "sctlr_el1",
+    cpacr = "cpacr_el1",
+    ttbr0 = "ttbr0_el1",
+    ttbr1 = "ttbr1_el1",
+    tcr = "tcr_el1",
+    esr = "esr_el1",
+    far = "far_el1",
+    afsr0 = "afsr0_el1",
+    afsr1 = "afsr1_el1",
+    mair = "mair_el1",
+    amair = "amair_el1",
+    vbar = "vbar_el1",
+    contextidr = "contextidr_el1",
+    tpidr_el0 = "tpidr_el0",
+    tpidrro_el0 = "tpidrro_el0",
+    tpidr_el1 = "tpidr_el1",
+    cntkctl = "cntkctl_el1",
+    par = "par_el1",
+    csselr = "csselr_el1",
+    cntv_cval = "cntv_cval_el0",
+    cntv_ctl = "cntv_ctl_el0",
+}
+
+impl Vcpu {
+    /// A vCPU with all registers 0, that is to be [`Vcpu::reset`] before it runs.
+    ///
+    /// `affinity` is its MPIDR affinity value; `counter_offset` what its virtual counter lags
+    /// behind the physical one.
+    pub fn new(affinity: u64, stage2: Stage2Base, counter_offset: u64) -> Self {
+        Self {
+            x: [0; 31],
+            pc: 0,
+            pstate: PSTATE_START,
+            el1: El1::default(),
+            fp: FpSimd::default(),
+            cpu_interface: CpuInterface::default(),
+            affinity,
+            stage2,
+            counter_offset,
+        }
+    }
+
+    /// The state in which a CPU starts: at `entry` with `argument` in x0, MMU off, everything else
+    /// 0. Not while resident.
+    pub fn reset(&mut self, entry: u64, argument: u64) {
+        *self = Self::new(self.affinity, self.stage2, self.counter_offset);
+        self.el1.sctlr = SCTLR_START;
+        self.pc = entry;
+        self.x[0] = argument;
+    }
+
+    /// Sets what the virtual counter lags behind the physical one. Not while resident.
+    pub fn set_counter_offset(&mut self, ticks: u64) {
+        self.counter_offset = ticks;
+    }
+
+    /// What the virtual counter lags behind the physical one.
+    pub fn counter_offset(&self) -> u64 {
+        self.counter_offset
+    }
+
+    /// General register `index`; 31 is the zero register.
+    #[inline]
+    pub fn register(&self, index: u8) -> u64 {
+        self.x.get(index as usize).copied().unwrap_or(0)
+    }
+
+    /// Sets general register `index`; 31 is the zero register.
+    #[inline]
+    pub fn set_register(&mut self, index: u8, value: u64) {
+        if let Some(register) = self.x.get_mut(index as usize) {
+            *register = value;
+        }
+    }
+
+    /// The program counter.
+    pub fn pc(&self) -> u64 {
+        self.pc
+    }
+
+    /// The processor state, as in `SPSR_EL2`.
+    pub fn pstate(&self) -> u64 {
+        self.pstate
+    }
+
+    /// Goes on behind a trapped instruction of four bytes.
+    #[inline]
+    pub fn skip_instruction(&mut self) {
+        self.pc = self.pc.wrapping_add(4);
+        // PSTATE.SS and .BTYPE belong to the instruction that is now done.
+        self.pstate &= !(1 << 21 | 3 << 10);
+    }
+
+    /// Makes this vCPU the resident one of this CPU: all its registers but the general ones go
+    /// into the CPU. The one before it must have been saved.
+    pub fn load(&mut self, gic: &Gic) {
+        write!("vmpidr_el2", 1 << 31 | self.affinity);
+        write!("cntvoff_el2", self.counter_offset);
+        write!("vtcr_el2", self.stage2.control);
+        write!("vttbr_el2", u64::from(self.stage2.vmid) << 48 | self.stage2.root.0);
+        self.el1.load();
+        self.fp.load();
+        gic.load(&self.cpu_interface);
+        isb();
+    }
+
+    /// Takes this vCPU's registers out of the CPU. It must be the resident one. Its timer no
+    /// longer fires.
+    pub fn save(&mut self, gic: &Gic) {
+        self.el1.save();
+        write!("cntv_ctl_el0", 0);
+        self.fp.save();
+        gic.save(&mut self.cpu_interface);
+        isb();
+    }
+
+    /// When this vCPU's virtual timer would fire, in physical counter ticks; `None` if it is off,
+    /// masked. Of a saved vCPU.
+    pub fn timer_deadline(&self) -> Option<u64> {
+        (self.el1.cntv_ctl & 3 == 1).then(|| self.el1.cntv_cval.saturating_add(self.counter_offset))
+    }
+
+    /// Runs the guest until something needs the hypervisor. It must be the resident vCPU.
+    #[inline]
+    pub fn run(&mut self) -> Exit {
+        // SAFETY: `enter_guest` saves and restores what the calling convention asks for; the
+        // guest cannot reach memory of EL2, as stage 2 maps the domain's own frames only. The
+        // frame is this vCPU's, borrowed mutably for the whole run.
+        match unsafe { enter_guest(self) } {
+            EXIT_INTERRUPT => Exit::Interrupt,
+            EXIT_SERROR => Exit::SError { syndrome: read!("esr_el2") },
+            _ => exit::decode(read!("esr_el2"), read!("far_el2"), read!("hpfar_el2")),
+        }
+    }
+
+    /// Delivers a synchronous exception to the guest's EL1, as the hardware would (Arm ARM
+    /// D1.3): `syndrome` becomes `ESR_EL1`, `address` `FAR_EL1`. The vCPU must be resident.
+    pub fn inject(&mut self, syndrome: u64, address: u64) {
+        const FROM_CURRENT_SP0: u64 = 0x000;
+        const FROM_CURRENT_SPX: u64 = 0x200;
+        const FROM_LOWER_64: u64 = 0x400;
+        const FROM_LOWER_32: u64 = 0x600;
+        let offset = match self.pstate & 0x1f {
+            0x10..=0x1f => FROM_LOWER_32,
+            0x0 => FROM_LOWER_64,
+            mode if mode & 1 == 0 => FROM_CURRENT_SP0,
+            _ => FROM_CURRENT_SPX,
+        };
+        write!("esr_el1", syndrome);
+        write!("far_el1", address);
+        write!("elr_el1", self.pc);
+        write!("spsr_el1", self.pstate);
+        self.pc = read!("vbar_el1").wrapping_add(offset);
+        self.pstate = PSTATE_START;
+    }
+
+    /// Whether the guest runs 32-bit code.
+    pub fn is_32_bit(&self) -> bool {
+        self.pstate & 0x10 != 0
+    }
+
+    /// Whether the guest runs at EL0.
+    pub fn in_user_mode(&self) -> bool {
+        self.pstate & 0xf == 0
+    }
+}
+
+const EXIT_INTERRUPT: u64 = 1;
+const EXIT_SERROR: u64 = 2;
+
+unsafe extern "C" {
+    fn enter_guest(frame: *mut Vcpu) -> u64;
+}
+
+global_asm!(
+    r#"
+    .text
+    .balign 64
+    .global enter_guest
+enter_guest:
+    stp     x29, x30, [sp, #-112]!
+    stp     x19, x20, [sp, #16]
+    stp     x21, x22, [sp, #32]
+    stp     x23, x24, [sp, #48]
+    stp     x25, x26, [sp, #64]
+    stp     x27, x28, [sp, #80]
+    str     x0, [sp, #96]
+    ldp     x1, x2, [x0, #{pc}]
+    msr     elr_el2, x1
+    msr     spsr_el2, x2
+    ldp     x2, x3, [x0, #16]
+    ldp     x4, x5, [x0, #32]
+    ldp     x6, x7, [x0, #48]
+    ldp     x8, x9, [x0, #64]
+    ldp     x10, x11, [x0, #80]
+    ldp     x12, x13, [x0, #96]
+    ldp     x14, x15, [x0, #112]
+    ldp     x16, x17, [x0, #128]
+    ldp     x18, x19, [x0, #144]
+    ldp     x20, x21, [x0, #160]
+    ldp     x22, x23, [x0, #176]
+    ldp     x24, x25, [x0, #192]
+    ldp     x26, x27, [x0, #208]
+    ldp     x28, x29, [x0, #224]
+    ldr     x30, [x0, #240]
+    ldp     x0, x1, [x0]
+    eret
+    dsb     nsh                     // no speculation past the return (straight-line speculation)
+    isb
+
+    .macro  guest_vector kind
+    .balign 128
+    stp     x0, x1, [sp, #-16]!
+    mov     x1, #\kind
+    b       guest_stopped
+    .endm
+
+    .macro  own_vector kind
+    .balign 128
+    mov     x0, #\kind
+    b       own_exception
+    .endm
+
+guest_stopped:
+    ldr     x0, [sp, #(16 + 96)]
+    stp     x2, x3, [x0, #16]
+    stp     x4, x5, [x0, #32]
+    stp     x6, x7, [x0, #48]
+    stp     x8, x9, [x0, #64]
+    stp     x10, x11, [x0, #80]
+    stp     x12, x13, [x0, #96]
+    stp     x14, x15, [x0, #112]
+    stp     x16, x17, [x0, #128]
+    stp     x18, x19, [x0, #144]
+    stp     x20, x21, [x0, #160]
+    stp     x22, x23, [x0, #176]
+    stp     x24, x25, [x0, #192]
+    stp     x26, x27, [x0, #208]
+    stp     x28, x29, [x0, #224]
+    str     x30, [x0, #240]
+    ldp     x2, x3, [sp], #16
+    stp     x2, x3, [x0]
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    stp     x2, x3, [x0, #{pc}]
+    mov     x0, x1
+    ldp     x19, x20, [sp, #16]
+    ldp     x21, x22, [sp, #32]
+    ldp     x23, x24, [sp, #48]
+    ldp     x25, x26, [sp, #64]
+    ldp     x27, x28, [sp, #80]
+    ldp     x29, x30, [sp], #112
+    ret
+
+own_exception:
+    mrs     x1, esr_el2
+    mrs     x2, elr_el2
+    mrs     x3, far_el2
+    // The stack may be what is broken: the boot stack is free by now.
+    adrp    x4, __boot_stack_end
+    add     x4, x4, :lo12:__boot_stack_end
+    mov     sp, x4
+    bl      {own_exception}
+    b       park
+
+    .balign 2048
+    .global vectors
+vectors:
+    own_vector 0
+    own_vector 1
+    own_vector 2
+    own_vector 3
+    own_vector 4
+    own_vector 5
+    own_vector 6
+    own_vector 7
+    guest_vector 0
+    guest_vector 1
+    guest_vector 1
+    guest_vector 2
+    guest_vector 0
+    guest_vector 1
+    guest_vector 1
+    guest_vector 2
+"#,
+    pc = const offset_of!(Vcpu, pc),
+    own_exception = sym super::boot::own_exception,
+);

@@ -1,0 +1,334 @@
+//! Why a guest stopped: the syndrome registers decoded into an [`Exit`].
+//!
+//! Pure, so that every host tests it. Layouts: Arm ARM (DDI 0487) D24.2, `ESR_EL2` and `HPFAR_EL2`.
+
+use abi::Ipa;
+
+/// What a guest did that needs the hypervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// A physical interrupt is pending.
+    Interrupt,
+    /// `HVC` with this immediate; the PC is behind the instruction.
+    Hvc(u16),
+    /// `SMC` with this immediate; the PC is at the instruction.
+    Smc(u16),
+    /// A data access outside the guest's map, or one that its map refuses.
+    DataAbort(DataAbort),
+    /// An instruction fetch outside the guest's map.
+    FetchAbort(FetchAbort),
+    /// A trapped system register access; the PC is at the instruction.
+    Sysreg(SysregAccess),
+    /// `WFI`; the PC is at the instruction.
+    WaitForInterrupt,
+    /// `WFE`; the PC is at the instruction.
+    WaitForEvent,
+    /// An asynchronous external abort came in.
+    SError {
+        /// `ESR_EL2`.
+        syndrome: u64,
+    },
+    /// Anything else that was trapped: the instruction is undefined for a guest.
+    Undefined {
+        /// `ESR_EL2`.
+        syndrome: u64,
+    },
+}
+
+/// The size of a memory access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// 8 bits.
+    Byte,
+    /// 16 bits.
+    Half,
+    /// 32 bits.
+    Word,
+    /// 64 bits.
+    Double,
+}
+
+impl Width {
+    /// Bytes.
+    pub const fn bytes(self) -> u32 {
+        1 << self as u32
+    }
+
+    const fn from_log2(log2: u64) -> Self {
+        match log2 & 3 {
+            0 => Self::Byte,
+            1 => Self::Half,
+            2 => Self::Word,
+            _ => Self::Double,
+        }
+    }
+}
+
+/// Which way the data goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the device or register to the guest.
+    Read,
+    /// From the guest to the device or register.
+    Write,
+}
+
+/// How a guest's load or store moves its data; what emulating it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Load or store.
+    pub direction: Direction,
+    /// Bytes moved.
+    pub width: Width,
+    /// The general register, 31 being the zero register.
+    pub register: u8,
+    /// Whether a load extends the sign.
+    pub sign_extend: bool,
+    /// Whether a load fills 64 bits of the register (otherwise 32, the upper ones zero).
+    pub to_64_bits: bool,
+}
+
+impl Transfer {
+    /// What a load puts into its register, when the device gave `raw`.
+    pub const fn extend(self, raw: u64) -> u64 {
+        let bits = self.width.bytes() * 8;
+        let unused = 64 - bits;
+        let value = if self.sign_extend {
+            (((raw << unused) as i64) >> unused) as u64
+        } else {
+            (raw << unused) >> unused
+        };
+        if self.to_64_bits { value } else { value & 0xffff_ffff }
+    }
+
+    /// What a store hands to the device, when its register holds `register`.
+    pub const fn truncate(self, register: u64) -> u64 {
+        let unused = 64 - self.width.bytes() * 8;
+        (register << unused) >> unused
+    }
+}
+
+/// A data access that stage 2 refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataAbort {
+    /// The guest physical address.
+    pub address: Ipa,
+    /// The guest virtual address.
+    pub virtual_address: u64,
+    /// The syndrome's description of the access; `None` for pairs, exclusives and write-back forms.
+    pub transfer: Option<Transfer>,
+    /// The whole syndrome, for messages.
+    pub syndrome: u64,
+    /// Whether it is a translation or permission fault of stage 2 on the access itself (not on a
+    /// stage-1 table walk, not an external abort or a cache operation).
+    pub kind: AbortKind,
+}
+
+/// What sort of abort came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbortKind {
+    /// Nothing is mapped there, or the mapping refuses: a device may be emulated there.
+    Stage2,
+    /// The fault came from a stage-1 table walk.
+    TableWalk,
+    /// A cache maintenance instruction by address.
+    CacheMaintenance,
+    /// Anything else (external abort, alignment, ...).
+    Other,
+}
+
+/// An instruction fetch that stage 2 refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchAbort {
+    /// The guest physical address.
+    pub address: Ipa,
+    /// The guest virtual address.
+    pub virtual_address: u64,
+    /// The whole syndrome, for messages.
+    pub syndrome: u64,
+}
+
+/// A trapped `MRS`, `MSR` or system instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SysregAccess {
+    /// Which register.
+    pub register: Sysreg,
+    /// `MRS` is a read.
+    pub direction: Direction,
+    /// The general register, 31 being the zero register.
+    pub general: u8,
+}
+
+/// A system register's encoding.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sysreg(u32);
+
+impl Sysreg {
+    /// From the five fields of the instruction.
+    pub const fn new(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> Self {
+        Self(op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2)
+    }
+
+    fn from_syndrome(iss: u64) -> Self {
+        let field = |low: u32, bits: u32| ((iss >> low) & ((1 << bits) - 1)) as u32;
+        Self::new(field(20, 2), field(14, 3), field(10, 4), field(1, 4), field(17, 3))
+    }
+
+    /// `(op0, op1, CRn, CRm, op2)`.
+    pub const fn fields(self) -> (u32, u32, u32, u32, u32) {
+        (self.0 >> 14, self.0 >> 11 & 7, self.0 >> 7 & 15, self.0 >> 3 & 15, self.0 & 7)
+    }
+}
+
+impl core::fmt::Debug for Sysreg {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
+}
+
+impl core::fmt::Display for Sysreg {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (op0, op1, crn, crm, op2) = self.fields();
+        write!(f, "S{op0}_{op1}_C{crn}_C{crm}_{op2}")
+    }
+}
+
+const EC_WAIT: u64 = 0x01;
+const EC_HVC64: u64 = 0x16;
+const EC_SMC64: u64 = 0x17;
+const EC_SYSREG: u64 = 0x18;
+const EC_FETCH_ABORT_LOWER: u64 = 0x20;
+const EC_DATA_ABORT_LOWER: u64 = 0x24;
+
+const ISS_VALID: u64 = 1 << 24;
+const S1_TABLE_WALK: u64 = 1 << 7;
+const CACHE_MAINTENANCE: u64 = 1 << 8;
+
+/// Decodes a synchronous exit. `far` is `FAR_EL2` and `hpfar` `HPFAR_EL2`.
+#[inline]
+pub fn decode(esr: u64, far: u64, hpfar: u64) -> Exit {
+    match esr >> 26 & 0x3f {
+        EC_HVC64 => Exit::Hvc(esr as u16),
+        EC_DATA_ABORT_LOWER => Exit::DataAbort(data_abort(esr, far, hpfar)),
+        EC_SYSREG => Exit::Sysreg(SysregAccess {
+            register: Sysreg::from_syndrome(esr),
+            direction: if esr & 1 != 0 { Direction::Read } else { Direction::Write },
+            general: (esr >> 5 & 0x1f) as u8,
+        }),
+        EC_WAIT if esr & 1 == 0 => Exit::WaitForInterrupt,
+        EC_WAIT => Exit::WaitForEvent,
+        EC_SMC64 => Exit::Smc(esr as u16),
+        EC_FETCH_ABORT_LOWER => Exit::FetchAbort(FetchAbort {
+            address: fault_address(far, hpfar),
+            virtual_address: far,
+            syndrome: esr,
+        }),
+        _ => Exit::Undefined { syndrome: esr },
+    }
+}
+
+fn fault_address(far: u64, hpfar: u64) -> Ipa {
+    // HPFAR_EL2.FIPA, bits 43:4, holds IPA bits 51:12; the page offset is the virtual address's.
+    Ipa((hpfar & 0xfff_ffff_fff0) << 8 | far & 0xfff)
+}
+
+fn data_abort(esr: u64, far: u64, hpfar: u64) -> DataAbort {
+    let transfer = (esr & ISS_VALID != 0).then(|| Transfer {
+        direction: if esr & 1 << 6 != 0 { Direction::Write } else { Direction::Read },
+        width: Width::from_log2(esr >> 22),
+        register: (esr >> 16 & 0x1f) as u8,
+        sign_extend: esr & 1 << 21 != 0,
+        to_64_bits: esr & 1 << 15 != 0,
+    });
+    // DFSC 0b0001LL translation, 0b0010LL access flag, 0b0011LL permission fault.
+    let stage2_fault = matches!(esr >> 2 & 0xf, 1..=3);
+    let kind = if esr & S1_TABLE_WALK != 0 {
+        AbortKind::TableWalk
+    } else if esr & CACHE_MAINTENANCE != 0 {
+        AbortKind::CacheMaintenance
+    } else if stage2_fault {
+        AbortKind::Stage2
+    } else {
+        AbortKind::Other
+    };
+    DataAbort {
+        address: fault_address(far, hpfar),
+        virtual_address: far,
+        transfer,
+        syndrome: esr,
+        kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hvc_and_smc_carry_their_immediate() {
+        assert_eq!(decode(0x16 << 26 | 1 << 25 | 0xea1, 0, 0), Exit::Hvc(0xea1));
+        assert_eq!(decode(0x17 << 26 | 1 << 25 | 1, 0, 0), Exit::Smc(1));
+    }
+
+    #[test]
+    fn wfi_and_wfe_differ_in_the_lowest_bit() {
+        assert_eq!(decode(0x01 << 26, 0, 0), Exit::WaitForInterrupt);
+        assert_eq!(decode(0x01 << 26 | 1, 0, 0), Exit::WaitForEvent);
+    }
+
+    #[test]
+    fn a_word_load_of_a_device_register() {
+        // ldr w3, [x]: ISV, SAS 2, SRT 3, read, translation fault level 3.
+        let esr = 0x24 << 26 | 1 << 25 | 1 << 24 | 2 << 22 | 3 << 16 | 7;
+        let Exit::DataAbort(abort) = decode(esr, 0xffff_8000_0000_0018, 0x2200_0000 >> 8) else {
+            panic!("not a data abort");
+        };
+        assert_eq!(abort.address, Ipa(0x2200_0018));
+        assert_eq!(abort.kind, AbortKind::Stage2);
+        let transfer = abort.transfer.unwrap();
+        assert_eq!((transfer.width, transfer.register), (Width::Word, 3));
+        assert_eq!(transfer.direction, Direction::Read);
+    }
+
+    #[test]
+    fn faults_that_are_no_device_access_are_told_apart() {
+        let kind = |bits: u64| match decode(0x24 << 26 | bits, 0, 0) {
+            Exit::DataAbort(abort) => abort.kind,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(kind(S1_TABLE_WALK | 7), AbortKind::TableWalk);
+        assert_eq!(kind(CACHE_MAINTENANCE | 7), AbortKind::CacheMaintenance);
+        assert_eq!(kind(0x10), AbortKind::Other);
+        assert_eq!(kind(0x0f), AbortKind::Stage2);
+    }
+
+    #[test]
+    fn loads_extend_as_the_instruction_says() {
+        let load = |width, sign_extend, to_64_bits| Transfer {
+            direction: Direction::Read,
+            width,
+            register: 0,
+            sign_extend,
+            to_64_bits,
+        };
+        assert_eq!(load(Width::Byte, true, true).extend(0x80), 0xffff_ffff_ffff_ff80);
+        assert_eq!(load(Width::Byte, true, false).extend(0x80), 0xffff_ff80);
+        assert_eq!(load(Width::Half, false, true).extend(0x1_8000), 0x8000);
+        assert_eq!(load(Width::Double, false, true).extend(u64::MAX), u64::MAX);
+        assert_eq!(load(Width::Byte, false, false).truncate(0x1234), 0x34);
+    }
+
+    #[test]
+    fn sysreg_fields_are_picked_from_the_syndrome() {
+        // mrs x5, ID_AA64PFR0_EL1 = S3_0_C0_C4_0.
+        let esr = 0x18 << 26 | 3 << 20 | 4 << 1 | 5 << 5 | 1;
+        let Exit::Sysreg(access) = decode(esr, 0, 0) else { panic!("not a sysreg") };
+        assert_eq!(access.register, Sysreg::new(3, 0, 0, 4, 0));
+        assert_eq!((access.general, access.direction), (5, Direction::Read));
+    }
+
+    #[test]
+    fn unknown_classes_are_undefined() {
+        assert_eq!(decode(0x19 << 26, 0, 0), Exit::Undefined { syndrome: 0x19 << 26 });
+    }
+}

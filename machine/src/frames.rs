@@ -1,0 +1,337 @@
+//! Physical memory: who owns which RAM.
+//!
+//! [`Frames`] knows the free RAM as a short sorted list of ranges. What it hands out is an
+//! [`Extent`], an owned range that exists once: only its owner can read, write or map it, and
+//! giving it back consumes it. Boot modules are [`Module`]s, read-only until they are given back.
+
+use abi::{PAGE_SIZE, Pa, Range};
+use arrayvec::ArrayVec;
+
+use crate::physical;
+
+/// The most separate free ranges that are tracked.
+const MOST_FREE_RANGES: usize = 256;
+
+/// RAM that its holder alone owns. Page aligned.
+#[derive(Debug)]
+pub struct Extent {
+    range: Range,
+}
+
+impl Extent {
+    /// Its physical addresses.
+    pub fn range(&self) -> Range {
+        self.range
+    }
+
+    /// Ends the ownership and tells the addresses; for those who pass the RAM on for good.
+    pub(crate) fn into_range(self) -> Range {
+        self.range
+    }
+
+    /// Fills `bytes` from `offset` with zeros and cleans them to the point of coherency, so that
+    /// neither stale data nor a stale cache line is seen by the next owner. Clipped to the extent.
+    pub fn zero(&self, offset: u64, bytes: u64) {
+        if let Some(part) = self.clip(offset, bytes) {
+            // SAFETY: the part lies in RAM that this extent owns.
+            unsafe { physical::zero(Pa(part.start()), part.size()) };
+        }
+    }
+
+    /// Copies `data` to `offset` and cleans it to the point of coherency. `false`, with nothing
+    /// written, if it does not fit.
+    #[must_use]
+    pub fn write(&self, offset: u64, data: &[u8]) -> bool {
+        match self.clip(offset, data.len() as u64) {
+            Some(part) if part.size() == data.len() as u64 => {
+                // SAFETY: the part lies in RAM that this extent owns; `data` is not in it, because
+                // no reference into an extent is ever made.
+                unsafe { physical::copy_in(Pa(part.start()), data) };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Copies from `offset` into `data`. `false`, with nothing read, if it does not fit.
+    #[must_use]
+    pub fn read(&self, offset: u64, data: &mut [u8]) -> bool {
+        match self.clip(offset, data.len() as u64) {
+            Some(part) if part.size() == data.len() as u64 => {
+                // SAFETY: as for `write`.
+                unsafe { physical::copy_out(Pa(part.start()), data) };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads the 8-byte word `index`; 0 behind the end.
+    pub fn read_word(&self, index: u64) -> u64 {
+        match self.word(index) {
+            // SAFETY: an aligned word in RAM that this extent owns.
+            Some(address) => unsafe { physical::read_u64(address) },
+            None => 0,
+        }
+    }
+
+    /// Writes the 8-byte word `index`, as one store; nothing behind the end.
+    pub fn write_word(&mut self, index: u64, value: u64) {
+        if let Some(address) = self.word(index) {
+            // SAFETY: an aligned word in RAM that this extent owns.
+            unsafe { physical::write_u64(address, value) };
+        }
+    }
+
+    fn word(&self, index: u64) -> Option<Pa> {
+        let offset = index.checked_mul(8)?;
+        (offset < self.range.size()).then(|| Pa(self.range.start() + offset))
+    }
+
+    fn clip(&self, offset: u64, bytes: u64) -> Option<Range> {
+        let start = self.range.start().checked_add(offset)?;
+        let end = start.checked_add(bytes)?.min(self.range.end());
+        Range::from_bounds(start, end)
+    }
+}
+
+/// A boot module: RAM that the boot loader filled, read-only.
+#[derive(Debug)]
+pub struct Module {
+    range: Range,
+}
+
+impl Module {
+    /// Its physical addresses.
+    pub fn range(&self) -> Range {
+        self.range
+    }
+
+    /// What the boot loader put there.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `Frames::module` checked that it is mapped RAM outside the free ranges, nothing
+        // writes it while the module exists, and no guest maps it.
+        unsafe { physical::slice(Pa(self.range.start()), self.range.size()) }
+    }
+}
+
+/// The free RAM.
+pub struct Frames {
+    memory: ArrayVec<Range, 64>,
+    free: ArrayVec<Range, MOST_FREE_RANGES>,
+    modules: ArrayVec<Range, 64>,
+}
+
+/// There are more separate ranges than can be tracked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooFragmented;
+
+impl Frames {
+    /// RAM in `memory` less what is in `used` (widened to whole pages). The machine's boot code
+    /// calls it once, after it mapped the memory and listed its own image in `used`.
+    pub(crate) fn new(memory: &[Range], used: &[Range]) -> Result<Self, TooFragmented> {
+        let mut frames =
+            Self { memory: ArrayVec::new(), free: ArrayVec::new(), modules: ArrayVec::new() };
+        for bank in memory {
+            frames.memory.try_push(*bank).map_err(|_| TooFragmented)?;
+            frames.insert(inner_pages(*bank))?;
+        }
+        for range in used {
+            frames.subtract(outer_pages(*range))?;
+        }
+        Ok(frames)
+    }
+
+    /// Bytes that are free.
+    pub fn free_bytes(&self) -> u64 {
+        self.free.iter().map(|range| range.size()).sum()
+    }
+
+    /// `bytes` (rounded up to pages) aligned to `align` (a power of two), from the smallest free
+    /// range that holds them.
+    pub fn allocate(&mut self, bytes: u64, align: u64) -> Option<Extent> {
+        let bytes = bytes.checked_next_multiple_of(PAGE_SIZE)?;
+        let align = align.max(PAGE_SIZE);
+        let fits = |range: &Range| {
+            let start = range.start().checked_next_multiple_of(align)?;
+            (start.checked_add(bytes)? <= range.end()).then_some(start)
+        };
+        let best = self
+            .free
+            .iter()
+            .filter_map(|range| Some((range.size(), fits(range)?)))
+            .min_by_key(|(size, start)| (*size, *start))?;
+        self.take(Range::new(best.1, bytes)?)
+    }
+
+    /// The largest free range aligned to `align`, at most `bytes` of it and a multiple of `align`.
+    pub fn allocate_largest(&mut self, bytes: u64, align: u64) -> Option<Extent> {
+        let align = align.max(PAGE_SIZE);
+        let (start, size) = self
+            .free
+            .iter()
+            .filter_map(|range| {
+                let start = range.start().checked_next_multiple_of(align)?;
+                let end = range.end() & !(align - 1);
+                Some((start, end.checked_sub(start)?.min(bytes & !(align - 1))))
+            })
+            .filter(|(_, size)| *size > 0)
+            .max_by_key(|(_, size)| *size)?;
+        self.take(Range::new(start, size)?)
+    }
+
+    /// Exactly `range`, if all of it is free and page aligned.
+    pub fn take(&mut self, range: Range) -> Option<Extent> {
+        if range.is_empty() || range != outer_pages(range) {
+            return None;
+        }
+        self.free.iter().find(|free| free.contains(range))?;
+        self.subtract(range).ok()?;
+        Some(Extent { range })
+    }
+
+    /// Gives `extent` back. When it cannot be tracked it stays out of use for good.
+    pub fn release(&mut self, extent: Extent) -> Result<(), TooFragmented> {
+        self.insert(extent.range)
+    }
+
+    /// The boot module at `range`: `None` unless it is RAM, not free, and not handed out before.
+    pub fn module(&mut self, range: Range) -> Option<Module> {
+        let pages = outer_pages(range);
+        let in_memory = self.memory.iter().any(|bank| bank.contains(range));
+        let in_use = self.free.iter().any(|free| free.overlaps(pages))
+            || self.modules.iter().any(|other| other.overlaps(range));
+        if !in_memory || in_use || range.is_empty() {
+            return None;
+        }
+        self.modules.try_push(range).ok()?;
+        Some(Module { range })
+    }
+
+    /// Gives a module's whole pages back as free RAM.
+    pub fn release_module(&mut self, module: Module) -> Result<(), TooFragmented> {
+        self.modules.retain(|range| *range != module.range);
+        let mut pages = inner_pages(module.range);
+        // The last page is the module's alone unless another module starts in it.
+        let last = outer_pages(module.range);
+        if !self.modules.iter().any(|other| outer_pages(*other).overlaps(last)) {
+            pages = last;
+        }
+        if pages.is_empty() { Ok(()) } else { self.insert(pages) }
+    }
+
+    fn insert(&mut self, range: Range) -> Result<(), TooFragmented> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let at = self.free.partition_point(|free| free.start() < range.start());
+        let mut merged = range;
+        let mut at = at;
+        if at > 0 && self.free[at - 1].end() == merged.start() {
+            at -= 1;
+            let before = self.free.remove(at);
+            merged = join(before, merged);
+        }
+        if at < self.free.len() && self.free[at].start() == merged.end() {
+            let behind = self.free.remove(at);
+            merged = join(merged, behind);
+        }
+        self.free.try_insert(at, merged).map_err(|_| TooFragmented)
+    }
+
+    fn subtract(&mut self, used: Range) -> Result<(), TooFragmented> {
+        while let Some(at) = self.free.iter().position(|free| free.overlaps(used)) {
+            let free = self.free.remove(at);
+            for (start, end) in [
+                (free.start(), used.start().max(free.start())),
+                (used.end().min(free.end()), free.end()),
+            ] {
+                if let Some(rest) = Range::from_bounds(start, end) {
+                    self.insert(rest)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn join(low: Range, high: Range) -> Range {
+    Range::from_bounds(low.start(), high.end()).unwrap_or(low)
+}
+
+fn outer_pages(range: Range) -> Range {
+    let start = range.start() & !(PAGE_SIZE - 1);
+    let end = range.end().checked_next_multiple_of(PAGE_SIZE).unwrap_or(u64::MAX & !(PAGE_SIZE - 1));
+    Range::from_bounds(start, end).unwrap_or(range)
+}
+
+fn inner_pages(range: Range) -> Range {
+    let start = range.start().checked_next_multiple_of(PAGE_SIZE).unwrap_or(range.end());
+    let end = range.end() & !(PAGE_SIZE - 1);
+    Range::from_bounds(start, end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn range(start: u64, end: u64) -> Range {
+        Range::from_bounds(start, end).unwrap()
+    }
+
+    #[test]
+    fn what_is_used_is_not_free() {
+        let frames =
+            Frames::new(&[range(0x10_000, 0x20_000)], &[range(0x11_001, 0x11_fff)]).unwrap();
+        assert_eq!(frames.free_bytes(), 0xf000);
+    }
+
+    #[test]
+    fn an_extent_comes_from_the_smallest_range_and_goes_back_whole() {
+        let mut frames =
+            Frames::new(&[range(0x10_0000, 0x20_0000), range(0x40_0000, 0x41_0000)], &[]).unwrap();
+        let before = frames.free_bytes();
+        let small = frames.allocate(0x1001, 0x4000).unwrap();
+        assert_eq!(small.range(), range(0x40_0000, 0x40_2000));
+        let large = frames.allocate(0x8_0000, 0x10_0000).unwrap();
+        assert_eq!(large.range().start(), 0x10_0000);
+        frames.release(small).unwrap();
+        frames.release(large).unwrap();
+        assert_eq!(frames.free_bytes(), before);
+        assert_eq!(frames.free.len(), 2);
+    }
+
+    #[test]
+    fn nothing_is_handed_out_twice() {
+        let mut frames = Frames::new(&[range(0x10_0000, 0x20_0000)], &[]).unwrap();
+        let mut taken: Vec<Range> = Vec::new();
+        while let Some(extent) = frames.allocate(0x3000, 0x1000) {
+            assert!(taken.iter().all(|other| !other.overlaps(extent.range())));
+            taken.push(extent.range());
+        }
+        assert_eq!(taken.len(), 0x100 / 3);
+        assert!(frames.take(taken[0]).is_none());
+    }
+
+    #[test]
+    fn modules_are_neither_free_nor_given_twice() {
+        let module = range(0x18_0000, 0x18_0800);
+        let mut frames = Frames::new(&[range(0x10_0000, 0x20_0000)], &[module]).unwrap();
+        assert!(frames.module(range(0x11_0000, 0x11_1000)).is_none());
+        let first = frames.module(module).unwrap();
+        assert!(frames.module(module).is_none());
+        let before = frames.free_bytes();
+        frames.release_module(first).unwrap();
+        assert_eq!(frames.free_bytes(), before + 0x1000);
+    }
+
+    #[test]
+    fn the_largest_range_serves_a_fragmented_guest() {
+        let mut frames =
+            Frames::new(&[range(0x10_0000, 0x90_0000)], &[range(0x48_0000, 0x49_0000)]).unwrap();
+        let part = frames.allocate_largest(1 << 30, 0x20_0000).unwrap();
+        assert!(part.range().size() == 0x20_0000 && part.range().start() % 0x20_0000 == 0);
+        assert!(frames.allocate_largest(0x10_0000, 0x20_0000).is_none());
+    }
+}
