@@ -1,0 +1,68 @@
+//! The interrupt controller that one guest domain sees: a GICv3 or a GICv2.
+//!
+//! [`Vgic`] models the distributor, the redistributors (GICv3) and the generation of SGIs, and decides
+//! what goes into each vCPU's list registers. The CPU interface is the hardware's virtual one
+//! (`ICV_*` or `GICV`) and is not modelled.
+//!
+//! Implements Arm IHI 0069 (GICv3) with one security state (`GICD_CTLR.DS` = 1), affinity routing
+//! always on and no LPIs, and IHI 0048 (GICv2) without the Security Extensions.
+//!
+//! # Who calls what
+//!
+//! The caller holds the domain's lock around each call.
+//!
+//! - After guest instructions of a vCPU ran and before the model is asked or changed *by that vCPU*
+//!   (a trapped access, WFI), the caller gives the vCPU's list registers to [`Vgic::sync`].
+//! - Each operation returns an [`Effect`]: the vCPUs in its `wake` set must be woken if they wait, and
+//!   if they are resident on a CPU, that CPU does `sync` and [`Vgic::flush`] before it returns to them.
+//! - Before a vCPU becomes resident: `flush`. When it leaves its CPU: `sync`, then [`Vgic::unload`], so
+//!   that whatever happens to it meanwhile is exact and its pending SPIs may go elsewhere.
+//!
+//! # Invariants
+//!
+//! - An interrupt is in at most one list register of one vCPU (`Bank::listed`, `SpiBank::owner`).
+//! - A vCPU's `summary` has the bit of each word in which it has a candidate for a list register.
+//! - A disabled interrupt or one of a disabled group is never put pending into a list register.
+//!
+//! # Precision
+//!
+//! What a list register of a *running* vCPU holds is known as of its last `sync` or `flush`. Reads of
+//! pending and active state show that; [`Vgic::distributor_read_kicks`] tells which other vCPUs to
+//! have synced for a later read to be exact. Writes change the model at once and put the holder into
+//! `wake`; until it has resynced, it may still take an interrupt that was pending in its list
+//! registers (as on hardware, where the effect of such a write is not immediate either). A write of an
+//! active state wins over what the list register says at the next `sync`.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod access;
+mod active;
+mod bank;
+mod choice;
+mod config;
+mod distributor;
+mod distributor_v2;
+mod distributor_v3;
+mod effect;
+mod inputs;
+mod list_register;
+mod map;
+mod model;
+mod redistributor;
+mod residency;
+mod sgi;
+mod spi;
+mod state_registers;
+mod vcpu;
+
+pub use access::{Fault, Width};
+pub use config::{Config, ConfigError, MAX_LIST_REGISTERS, MAX_SPIS, Version};
+pub use effect::{Effect, Flushed};
+pub use inputs::Level;
+pub use list_register::ListRegister;
+pub use model::Vgic;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,340 @@
+//! Moving interrupts into the list registers of a vCPU and back.
+//!
+//! `flush` takes back what was listed, chooses anew (see [`crate::choice`]) and loads; `sync` follows
+//! what the guest did to the list registers since. What the list registers hold is remembered by
+//! number, so that nothing depends on what the hardware leaves in an invalid one.
+
+use crate::bank::{SGIS, each_bit, index};
+use crate::choice::{Choice, Ranked};
+use crate::config::Version;
+use crate::effect::{Effect, Flushed};
+use crate::list_register::ListRegister;
+use crate::model::{Place, TIMER_BIT, Vgic};
+use crate::vcpu::{NOTHING, SgiSources, TimerLink, VcpuState, WORDS};
+use abi::{VcpuId, VcpuSet};
+
+impl Vgic {
+    /// The state of `vcpu`'s list registers as the hardware has them, at least those of the last
+    /// flush. They may stay loaded: `sync` can be repeated without a `flush` between.
+    ///
+    /// The effect names `vcpu` itself if a flush is worthwhile: a line is still high, or something
+    /// found no room before.
+    pub fn sync(&mut self, vcpu: VcpuId, lrs: &[ListRegister]) -> Effect {
+        let Some(state) = self.vcpu(vcpu) else {
+            return Effect::NONE;
+        };
+        let (loaded, overflow) = (state.loaded, state.overflow);
+        let mut effect = Effect::NONE;
+        for (slot, (lr, intid)) in lrs
+            .iter()
+            .zip(loaded)
+            .take(usize::from(state.used))
+            .enumerate()
+        {
+            if intid != NOTHING && self.follow(vcpu, intid, *lr) {
+                effect.wake = effect.wake.union(self.take_out(vcpu, slot));
+                if overflow {
+                    effect.wake.insert(vcpu);
+                }
+            }
+        }
+        effect
+    }
+
+    /// Takes over what the guest did to one list register; whether it is free now.
+    fn follow(&mut self, vcpu: VcpuId, intid: u16, lr: ListRegister) -> bool {
+        let at = place_of(vcpu, intid);
+        let Some(bank) = self.bank_mut(vcpu, at.word) else {
+            return false;
+        };
+        if !lr.is_pending() {
+            bank.carried &= !at.bit;
+        }
+        if bank.overridden & at.bit == 0 {
+            bank.active = bank.active & !at.bit | if lr.is_active() { at.bit } else { 0 };
+        }
+        let ended = !lr.is_valid();
+        if ended
+            && at.bit == TIMER_BIT
+            && at.word == 0
+            && let Some(state) = self.vcpu_mut(vcpu)
+            && state.timer.linked
+        {
+            // The guest's deactivation went through to the physical interrupt.
+            state.timer = TimerLink::default();
+        }
+        ended
+    }
+
+    /// Fills the list registers of `vcpu` from the model. As many as the shorter of `lrs` and the
+    /// configured number are used; the rest of `lrs` is made invalid.
+    ///
+    /// If the vCPU has run since its list registers were last looked at, `sync` comes first.
+    pub fn flush(&mut self, vcpu: VcpuId, lrs: &mut [ListRegister]) -> Flushed {
+        let wake = self.take_all_out(vcpu);
+        let capacity = lrs.len().min(usize::from(self.list_registers));
+        let choice = self.choose(vcpu, capacity);
+        let mut used: u8 = 0;
+        let mut rest = lrs.iter_mut();
+        for intid in choice.intids() {
+            if let Some(lr) = rest.next() {
+                *lr = self.load(place_of(vcpu, intid));
+                if let Some(state) = self.vcpu_mut(vcpu)
+                    && let Some(slot) = state.loaded.get_mut(usize::from(used))
+                {
+                    *slot = intid;
+                }
+                used += 1;
+            }
+        }
+        rest.for_each(|lr| *lr = ListRegister::INVALID);
+        let more = choice.left_some();
+        let Some(state) = self.vcpu_mut(vcpu) else {
+            return Flushed::default();
+        };
+        state.used = used;
+        state.overflow = more;
+        let retire_timer = retire_timer(state);
+        Flushed {
+            used,
+            more,
+            wake,
+            retire_timer,
+        }
+    }
+
+    /// Takes everything out of `vcpu`'s list registers, as it leaves its CPU (after `sync`): nothing
+    /// is listed any more, and its SPIs may go to other vCPUs, which are woken. The caller drops
+    /// the contents of the list registers.
+    pub fn unload(&mut self, vcpu: VcpuId) -> Effect {
+        Effect {
+            wake: self.take_all_out(vcpu),
+        }
+    }
+
+    fn take_all_out(&mut self, vcpu: VcpuId) -> VcpuSet {
+        let used = self.vcpu(vcpu).map_or(0, |state| state.used);
+        let mut wake = VcpuSet::EMPTY;
+        for slot in 0..usize::from(used) {
+            wake = wake.union(self.take_out(vcpu, slot));
+        }
+        if let Some(state) = self.vcpu_mut(vcpu) {
+            state.used = 0;
+        }
+        wake.remove(vcpu);
+        wake
+    }
+
+    /// Takes the interrupt of one list register back into the model. Gives the vCPU that it is
+    /// deliverable to, if it is.
+    fn take_out(&mut self, vcpu: VcpuId, slot: usize) -> VcpuSet {
+        let Some(state) = self.vcpu_mut(vcpu) else {
+            return VcpuSet::EMPTY;
+        };
+        let Some(intid) = state
+            .loaded
+            .get_mut(slot)
+            .map(|id| core::mem::replace(id, NOTHING))
+        else {
+            return VcpuSet::EMPTY;
+        };
+        if intid == NOTHING {
+            return VcpuSet::EMPTY;
+        }
+        let at = place_of(vcpu, intid);
+        let by_sender = self.is_by_sender(at);
+        let Some(bank) = self.bank_mut(vcpu, at.word) else {
+            return VcpuSet::EMPTY;
+        };
+        let carried = bank.carried & at.bit;
+        bank.latched |= carried;
+        bank.carried &= !at.bit;
+        bank.listed &= !at.bit;
+        bank.overridden &= !at.bit;
+        let idle = bank.active & at.bit == 0;
+        if let Some(state) = self.vcpu_mut(vcpu) {
+            if by_sender && carried != 0 {
+                state.sources.put_back(at.bit);
+            }
+            if idle && at.word == 0 && at.bit == TIMER_BIT {
+                state.timer.linked = false;
+            }
+            if idle && at.word != 0 {
+                state.owned[at.word % WORDS] &= !at.bit;
+            }
+        }
+        self.announce(vcpu, at.word, at.bit)
+    }
+
+    /// Ranks all candidates of `vcpu`; nothing is listed on it.
+    fn choose(&mut self, vcpu: VcpuId, capacity: usize) -> Choice {
+        let (mut active, mut pending) = (Ranked::new(capacity), Ranked::new(capacity));
+        let mut stays = 0;
+        let forwards = self.forwards();
+        let Some(state) = self.vcpu(vcpu) else {
+            return Choice::new(active, pending, 0);
+        };
+        for word_bit in each_bit(state.summary) {
+            let word = index(word_bit);
+            let Some(bank) = self.bank(vcpu, word) else {
+                continue;
+            };
+            let is_active = bank.active & state.owned(word);
+            let ready = bank.ready() & state.routed(word) & !bank.listed;
+            let is_pending = if forwards && !state.asleep { ready } else { 0 };
+            if is_active | ready != 0 {
+                stays |= word_bit;
+            }
+            let intid = |bit| (word * 32 + index(bit)) as u16;
+            each_bit(is_active).for_each(|bit| active.offer(bank.priority_of(bit), intid(bit)));
+            each_bit(is_pending).for_each(|bit| pending.offer(bank.priority_of(bit), intid(bit)));
+        }
+        if let Some(state) = self.vcpu_mut(vcpu) {
+            state.summary = stays;
+        }
+        Choice::new(active, pending, capacity)
+    }
+
+    /// Puts an active or ready interrupt into a list register of `at.vcpu`.
+    fn load(&mut self, at: Place) -> ListRegister {
+        let forwards = self.forwards();
+        let timer = self.is_linked_timer(at);
+        let by_sender = self.is_by_sender(at);
+        let physical = self.timer_pintid.map_or(0, |id| id.0);
+        let group = if self.version == Version::V3 {
+            ListRegister::GROUP_1
+        } else {
+            0
+        };
+        let Some(bank) = self.bank_mut(at.vcpu, at.word) else {
+            return ListRegister::INVALID;
+        };
+        let active = bank.active & at.bit != 0;
+        let edge = bank.edge & at.bit != 0;
+        // Only a plain edge-triggered interrupt may be pending and active at once.
+        let again =
+            edge && !timer && !by_sender && forwards && bank.latched & bank.enabled & at.bit != 0;
+        let pending = !active || again;
+        let carried = if pending { bank.latched & at.bit } else { 0 };
+        let intid = (at.word * 32 + index(at.bit)) as u32;
+        let mut lr = ListRegister::new(intid, bank.priority_of(at.bit)).with(group);
+        lr = lr.with(if active { ListRegister::ACTIVE } else { 0 });
+        lr = lr.with(if pending { ListRegister::PENDING } else { 0 });
+        bank.listed |= at.bit;
+        bank.latched &= !carried;
+        bank.carried |= carried;
+        let mut signals_end = !edge || timer;
+        let Some(state) = self.vcpu_mut(at.vcpu) else {
+            return ListRegister::INVALID;
+        };
+        if by_sender {
+            let (source, others) = state.sources.take(at.bit, pending);
+            lr = lr.with_physical(u32::from(source));
+            signals_end = others;
+            state.private.latched |= if others { at.bit } else { 0 };
+        }
+        if timer {
+            state.timer.linked |= pending && state.timer.held;
+            if state.timer.linked {
+                signals_end = false;
+                lr = lr.with(ListRegister::HARDWARE).with_physical(physical);
+            }
+        }
+        if at.word != 0 {
+            state.owned[at.word % WORDS] |= at.bit;
+            if let Some(spi) = self.spi_mut(at.word) {
+                spi.set_owner(at.bit, at.vcpu);
+            }
+        }
+        lr.with(if signals_end { ListRegister::EOI } else { 0 })
+    }
+
+    /// Ends `count` active interrupts of `vcpu` that are in no list register, highest priority
+    /// first: what `ICH_HCR_EL2.EOIcount` has counted (Arm IHI 0069). After `sync`.
+    pub fn end_unlisted(&mut self, vcpu: VcpuId, count: u8) -> Effect {
+        let mut ended = Ranked::new(usize::from(count));
+        let Some(state) = self.vcpu(vcpu) else {
+            return Effect::NONE;
+        };
+        for word_bit in each_bit(state.summary) {
+            let word = index(word_bit);
+            if let Some(bank) = self.bank(vcpu, word) {
+                for bit in each_bit(bank.active & !bank.listed & state.owned(word)) {
+                    ended.offer(bank.priority_of(bit), (word * 32 + index(bit)) as u16);
+                }
+            }
+        }
+        let mut effect = Effect::wake(vcpu);
+        for intid in ended.intids() {
+            let at = place_of(vcpu, intid);
+            effect.add(self.deactivate(vcpu, at.word, at.bit));
+        }
+        effect
+    }
+
+    /// Whether the physical interrupt of the timer must be active while `vcpu` is resident: the
+    /// linked interrupt is pending or active. To be asked after `flush`.
+    pub fn timer_in_flight(&self, vcpu: VcpuId) -> bool {
+        self.vcpu(vcpu).is_some_and(|state| state.timer.held)
+    }
+
+    /// Whether a WFI of `vcpu` ends at once: something is pending, enabled and not active, in a list
+    /// register or not. Priority masks of the CPU interface are not looked at, and a sleeping
+    /// redistributor does not matter (it would ask for the CPU to be woken).
+    pub fn has_deliverable(&self, vcpu: VcpuId) -> bool {
+        let Some(state) = self.vcpu(vcpu) else {
+            return false;
+        };
+        self.forwards()
+            && each_bit(state.summary).any(|word_bit| {
+                let word = index(word_bit);
+                self.bank(vcpu, word).is_some_and(|bank| {
+                    let elsewhere = bank.listed & !state.owned(word);
+                    bank.ready() & state.routed(word) & !elsewhere != 0
+                })
+            })
+    }
+
+    /// `vcpu` is turned on (PSCI `CPU_ON`): its private interrupts lose their pending and active
+    /// state, the linked timer included, and its list registers are empty. Enables, priorities and
+    /// input levels stay, and so do SPIs, which are the distributor's.
+    pub fn reset_vcpu(&mut self, vcpu: VcpuId) -> Effect {
+        let wake = self.take_all_out(vcpu);
+        if let Some(state) = self.vcpu_mut(vcpu) {
+            state.private.latched = 0;
+            state.private.active = 0;
+            state.sources = SgiSources::default();
+            state.timer = TimerLink::default();
+            state.mark(0);
+        }
+        Effect { wake }
+    }
+
+    /// How many list registers the last flush of `vcpu` used.
+    pub fn in_use(&self, vcpu: VcpuId) -> u8 {
+        self.vcpu(vcpu).map_or(0, |state| state.used)
+    }
+
+    /// Whether each sender of this interrupt counts by itself: an SGI of a GICv2.
+    pub(crate) fn is_by_sender(&self, at: Place) -> bool {
+        self.version == Version::V2 && at.word == 0 && at.bit & SGIS != 0
+    }
+}
+
+/// If the physical interrupt is held for nothing, lets it go.
+fn retire_timer(state: &mut VcpuState) -> bool {
+    let bank = &state.private;
+    let over = state.timer.held && (bank.pending() | bank.active) & TIMER_BIT == 0;
+    if over {
+        state.timer = TimerLink::default();
+    }
+    over
+}
+
+fn place_of(vcpu: VcpuId, intid: u16) -> Place {
+    Place {
+        vcpu,
+        word: usize::from(intid / 32),
+        bit: 1 << (intid % 32),
+    }
+}

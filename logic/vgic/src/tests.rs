@@ -1,0 +1,1 @@
+//! Tests of the model through its public interface.
