@@ -11,6 +11,7 @@ use crate::{
     paths::Paths,
     qemu::Machine,
     run::{self, Guests, Hypervisor, Request, Source},
+    test::{self, Extent, Plan},
     toolchain::Toolchain,
 };
 
@@ -28,9 +29,11 @@ enum Task {
     Build(BuildOptions),
     /// Boot the hypervisor and its guests in QEMU on this terminal
     Run(Box<RunOptions>),
+    /// Check format, lints and host tests, build, then boot the scenarios of tests/scenarios
+    Test(TestOptions),
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 struct BuildOptions {
     /// Features of the hypervisor, separated by commas
     #[arg(long, value_delimiter = ',')]
@@ -99,6 +102,25 @@ struct RunOptions {
     qemu: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+struct TestOptions {
+    /// Only the steps and scenarios whose names contain this
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// List the steps and scenarios
+    #[arg(long)]
+    list: bool,
+    /// Only the quickest scenarios
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// All combinations of machines and guests
+    #[arg(long)]
+    full: bool,
+    /// What the scenarios boot instead: `xen` for Debian's Xen (fetched), or an Image
+    #[arg(long, value_name = "xen|PATH")]
+    hypervisor: Option<PathBuf>,
+}
+
 impl Cli {
     /// Does what was asked for.
     pub(crate) fn execute(self) -> Result<ExitCode> {
@@ -106,6 +128,11 @@ impl Cli {
         match self.task {
             Task::Build(options) => build(&paths, &options)?,
             Task::Run(options) => run_task(&paths, *options)?,
+            Task::Test(options) => {
+                if !test::run(&paths, &options.plan())? {
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -128,6 +155,34 @@ fn run_task(paths: &Paths, options: RunOptions) -> Result<()> {
     run::run(paths, &request, gdb)
 }
 
+/// The hypervisor that is asked for, or else ours.
+fn hypervisor(other: Option<PathBuf>, build: &BuildOptions) -> Hypervisor {
+    match other {
+        None => Hypervisor::Euxenite {
+            profile: build.profile(),
+            features: build.features.clone(),
+        },
+        Some(name) if name.as_os_str() == "xen" => Hypervisor::Xen,
+        Some(file) => Hypervisor::File(file),
+    }
+}
+
+impl TestOptions {
+    fn plan(self) -> Plan {
+        let extent = match (self.quick, self.full) {
+            (true, _) => Extent::Quick,
+            (false, true) => Extent::Full,
+            (false, false) => Extent::Usual,
+        };
+        Plan {
+            only: self.only,
+            list: self.list,
+            extent,
+            hypervisor: hypervisor(self.hypervisor, &BuildOptions::default()),
+        }
+    }
+}
+
 impl BuildOptions {
     fn profile(&self) -> Profile {
         if self.debug_build {
@@ -148,14 +203,7 @@ impl RunOptions {
             (None, true) => Source::Bare,
             (None, false) => Source::Debian,
         };
-        let hypervisor = match self.hypervisor {
-            None => Hypervisor::Euxenite {
-                profile: self.build.profile(),
-                features: self.build.features,
-            },
-            Some(name) if name.as_os_str() == "xen" => Hypervisor::Xen,
-            Some(file) => Hypervisor::File(file),
-        };
+        let hypervisor = hypervisor(self.hypervisor, &self.build);
         Request {
             machine: Machine {
                 cpus: self.cpus,
@@ -172,6 +220,7 @@ impl RunOptions {
             hypervisor,
             xen_args: self.xen_args,
             tree: self.dtb,
+            edits: Vec::new(),
             qemu_args: self.qemu,
         }
     }

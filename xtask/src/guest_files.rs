@@ -1,13 +1,16 @@
 //! Getting the files that guests start from, and the other hypervisor to compare with.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
 
-use crate::{debian::Archive, image, initramfs, kernel, paths::Paths, toolchain::Toolchain};
+use crate::{
+    command, debian::Archive, image, initramfs, kernel, paths::Paths, toolchain::Toolchain,
+};
 
 /// What a guest boots.
 #[derive(Debug, Clone)]
@@ -54,6 +57,20 @@ impl System {
             ramdisk: Some(ramdisk),
             bootargs: LINUX_BOOTARGS,
         })
+    }
+
+    /// The same with its kernel in gzip's format.
+    pub(crate) fn compressed(mut self) -> Result<Self> {
+        let packed = self.kernel.with_extension("gz");
+        if !packed.exists() {
+            keep(&packed, |to| {
+                let output = File::create(to)?;
+                let mut gzip = Command::new("gzip");
+                command::visible(gzip.args(["-1", "-c"]).arg(&self.kernel).stdout(output))
+            })?;
+        }
+        self.kernel = packed;
+        Ok(self)
     }
 
     /// The user's own kernel.

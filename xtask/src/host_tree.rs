@@ -27,6 +27,17 @@ pub(crate) struct Domain {
     pub(crate) bootargs: String,
 }
 
+/// A change of a domain's node, to make it wrong on purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edit {
+    /// Which domain, from 1 on.
+    pub(crate) domain: usize,
+    /// Properties to remove.
+    pub(crate) remove: Vec<String>,
+    /// Properties to set, with their bytes.
+    pub(crate) set: Vec<(String, Vec<u8>)>,
+}
+
 /// A module that a tree names: where its file goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedModule {
@@ -48,7 +59,12 @@ pub(crate) enum ModuleKind {
 }
 
 /// Adds `domains` and the hypervisor's command line to the tree in `blob`.
-pub(crate) fn with_domains(blob: &[u8], xen_args: &str, domains: &[Domain]) -> Result<Vec<u8>> {
+pub(crate) fn with_domains(
+    blob: &[u8],
+    xen_args: &str,
+    domains: &[Domain],
+    edits: &[Edit],
+) -> Result<Vec<u8>> {
     let fdt = Fdt::new(blob).context("the machine's own device tree")?;
     let mut tree = DeviceTree::from_fdt(&fdt);
     if tree.root.child("chosen").is_none() {
@@ -61,10 +77,27 @@ pub(crate) fn with_domains(blob: &[u8], xen_args: &str, domains: &[Domain]) -> R
     set(chosen, "#address-cells", 2_u32)?;
     set(chosen, "#size-cells", 2_u32)?;
     set(chosen, "xen,xen-bootargs", xen_args)?;
-    for domain in domains {
-        chosen.add_child(domain_node(domain)?);
+    for (index, domain) in domains.iter().enumerate() {
+        let mut node = domain_node(domain)?;
+        for edit in edits.iter().filter(|edit| edit.domain == index + 1) {
+            edit.apply(&mut node)?;
+        }
+        chosen.add_child(node);
     }
     Ok(tree.to_dtb())
+}
+
+impl Edit {
+    fn apply(&self, node: &mut DeviceTreeNode) -> Result<()> {
+        for name in &self.remove {
+            node.remove_property(name)
+                .with_context(|| format!("no property {name} to remove"))?;
+        }
+        for (name, value) in &self.set {
+            set(node, name, value.clone())?;
+        }
+        Ok(())
+    }
 }
 
 /// The modules that the domains of a ready tree name.

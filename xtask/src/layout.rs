@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 
 /// Where the machine's RAM starts.
-pub(crate) const RAM_START: u64 = 0x4000_0000;
+const RAM_START: u64 = 0x4000_0000;
 /// Where the first module lies.
 const FIRST_MODULE: u64 = RAM_START + (192 << 20);
 /// Modules start on such boundaries.
@@ -26,6 +26,21 @@ pub(crate) struct Module {
     pub(crate) address: u64,
     /// Its bytes.
     pub(crate) size: u64,
+}
+
+impl Module {
+    /// Whether it lies in RAM of `bytes`.
+    pub(crate) fn lies_within(&self, bytes: u64) -> bool {
+        self.address >= RAM_START
+            && (self.address - RAM_START)
+                .checked_add(self.size)
+                .is_some_and(|end| end <= bytes)
+    }
+
+    /// Whether the two share memory.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.address < other.address + other.size && other.address < self.address + self.size
+    }
 }
 
 /// Places modules one after the other.

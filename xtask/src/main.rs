@@ -18,8 +18,11 @@ mod paths;
 mod progress;
 mod qemu;
 mod run;
+mod scenario;
 mod terminal;
+mod test;
 mod toolchain;
+mod tree_file;
 
 use std::process::ExitCode;
 

@@ -6,12 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
 use crate::{
-    command,
     guest_files::{self, System},
-    host_tree::{self, Domain, ModuleKind},
+    host_tree::{self, Domain, Edit, ModuleKind},
     image::{self, Profile},
     layout::{Layout, Module},
     packages,
@@ -19,6 +18,7 @@ use crate::{
     qemu::{Machine, Start},
     terminal::{self, End},
     toolchain::Toolchain,
+    tree_file,
 };
 
 /// What the guests are to be.
@@ -73,8 +73,19 @@ pub(crate) struct Request {
     pub(crate) xen_args: String,
     /// A ready device tree instead of a written one.
     pub(crate) tree: Option<PathBuf>,
+    /// Changes of the written tree's domains.
+    pub(crate) edits: Vec<Edit>,
     /// Options for QEMU.
     pub(crate) qemu_args: Vec<String>,
+}
+
+/// The files that a machine starts from, built or fetched.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    /// The hypervisor's image.
+    pub(crate) hypervisor: PathBuf,
+    /// What guests boot.
+    pub(crate) system: System,
 }
 
 /// Boots it on this terminal.
@@ -88,11 +99,11 @@ pub(crate) fn run(paths: &Paths, request: &Request, wait_for_debugger: bool) -> 
             paths.shown(&symbols)
         );
     }
-    eprintln!("{}", command::shown(&start.command()));
+    let child = start.spawn()?;
     if stdin().is_terminal() {
-        eprintln!("Ctrl-A three times switches the input; Ctrl-] quits.");
+        println!("Ctrl-A three times switches the input; Ctrl-] quits.");
     }
-    match terminal::relay(start.spawn()?)? {
+    match terminal::relay(child)? {
         End::MachineStopped => eprintln!("The machine stopped."),
         End::Quit => eprintln!("Quit."),
     }
@@ -102,28 +113,33 @@ pub(crate) fn run(paths: &Paths, request: &Request, wait_for_debugger: bool) -> 
 /// Gets all files ready and writes the device tree.
 pub(crate) fn prepare(paths: &Paths, request: &Request) -> Result<Start> {
     packages::need(&[packages::QEMU])?;
-    let hypervisor = hypervisor_image(paths, &request.hypervisor)?;
-    let system = system(paths, &request.guests.source)?;
-    fs::create_dir_all(paths.run())?;
-    let tree = paths.run().join("machine.dtb");
-    let (modules, memory_mib) = match &request.tree {
-        Some(file) => ready_tree(file, &system, &tree)?,
-        None => written_tree(paths, request, &system, &tree)?,
+    let files = Files {
+        hypervisor: hypervisor_image(paths, &request.hypervisor)?,
+        system: system(paths, &request.guests.source)?,
     };
-    let extra = request.qemu_args.clone();
-    let machine = request.machine.clone();
+    start(request, files, &paths.run())
+}
+
+/// Writes the device tree into `folder` and says how to start the machine.
+pub(crate) fn start(request: &Request, files: Files, folder: &Path) -> Result<Start> {
+    fs::create_dir_all(folder)?;
+    let tree = folder.join("machine.dtb");
+    let (modules, memory_mib) = match &request.tree {
+        Some(file) => ready_tree(file, &files.system, &tree)?,
+        None => written_tree(request, &files.system, &tree)?,
+    };
     Ok(Start {
-        machine,
+        machine: request.machine.clone(),
         memory_mib,
-        hypervisor,
+        hypervisor: files.hypervisor,
         tree,
         modules,
-        extra,
+        extra: request.qemu_args.clone(),
     })
 }
 
 /// Builds or fetches the hypervisor.
-fn hypervisor_image(paths: &Paths, hypervisor: &Hypervisor) -> Result<PathBuf> {
+pub(crate) fn hypervisor_image(paths: &Paths, hypervisor: &Hypervisor) -> Result<PathBuf> {
     match hypervisor {
         Hypervisor::Euxenite { profile, features } => {
             let toolchain = Toolchain::find_or_install()?;
@@ -134,7 +150,8 @@ fn hypervisor_image(paths: &Paths, hypervisor: &Hypervisor) -> Result<PathBuf> {
     }
 }
 
-fn system(paths: &Paths, source: &Source) -> Result<System> {
+/// Gets what guests boot.
+pub(crate) fn system(paths: &Paths, source: &Source) -> Result<System> {
     let hello = || System::hello(paths, Toolchain::find_or_install()?);
     match source {
         Source::Own { kernel, ramdisk } => Ok(System::own(kernel.clone(), ramdisk.clone())),
@@ -148,12 +165,7 @@ fn system(paths: &Paths, source: &Source) -> Result<System> {
 }
 
 /// Writes the tree for the guests that are asked for.
-fn written_tree(
-    paths: &Paths,
-    request: &Request,
-    system: &System,
-    tree: &Path,
-) -> Result<(Vec<Module>, u64)> {
+fn written_tree(request: &Request, system: &System, tree: &Path) -> Result<(Vec<Module>, u64)> {
     let guests = &request.guests;
     let mut layout = Layout::new();
     let kernel = layout.place(&system.kernel)?;
@@ -175,10 +187,10 @@ fn written_tree(
     let memory_mib = layout.machine_mib(u64::from(guests.count) * guests.memory_mib);
     let own = request
         .machine
-        .device_tree(memory_mib, &paths.run().join("qemu.dtb"))?;
+        .device_tree(memory_mib, &tree.with_extension("qemu.dtb"))?;
     fs::write(
         tree,
-        host_tree::with_domains(&own, &request.xen_args, &domains)?,
+        host_tree::with_domains(&own, &request.xen_args, &domains, &request.edits)?,
     )?;
     Ok((layout.modules().to_vec(), memory_mib))
 }
@@ -193,9 +205,11 @@ fn bootargs(system: &System, number: u32, append: &str) -> String {
         .join(" ")
 }
 
-/// Uses a ready tree: each module that it names gets our file of that kind.
+/// Uses a ready tree (`.dtb`, or `.dts` by way of the device-tree compiler): each module that it
+/// names gets our file of that kind, as far as it fits there.
 fn ready_tree(file: &Path, system: &System, tree: &Path) -> Result<(Vec<Module>, u64)> {
-    let blob = fs::read(file).with_context(|| format!("{}", file.display()))?;
+    let blob = tree_file::read(file)?;
+    let ram = host_tree::memory_bytes(&blob).unwrap_or(1 << 30);
     let mut modules: Vec<Module> = Vec::new();
     for named in host_tree::modules(&blob)? {
         let content = match (named.kind, &system.ramdisk) {
@@ -203,24 +217,26 @@ fn ready_tree(file: &Path, system: &System, tree: &Path) -> Result<(Vec<Module>,
             (ModuleKind::Ramdisk, Some(ramdisk)) => ramdisk,
             (ModuleKind::Ramdisk, None) => continue,
         };
-        let size = fs::metadata(content)?.len();
-        if size > named.size {
-            bail!(
-                "{}: {} bytes in the tree, {size} in {}",
-                named.path,
-                named.size,
-                content.display()
+        let module = Module {
+            file: content.clone(),
+            address: named.address,
+            size: fs::metadata(content)?.len(),
+        };
+        if module.size > named.size {
+            let path = &named.path;
+            eprintln!(
+                "{path}: not loaded: {} bytes, the tree says {}",
+                module.size, named.size
             );
-        }
-        if !modules.iter().any(|module| module.address == named.address) {
-            modules.push(Module {
-                file: content.clone(),
-                address: named.address,
-                size,
-            });
+        } else if !module.lies_within(ram) {
+            eprintln!(
+                "{}: not loaded: {:#x} is outside the RAM",
+                named.path, module.address
+            );
+        } else if !modules.iter().any(|other| other.overlaps(&module)) {
+            modules.push(module);
         }
     }
-    let memory_mib = host_tree::memory_bytes(&blob).map_or(1024, |bytes| bytes >> 20);
     fs::write(tree, blob)?;
-    Ok((modules, memory_mib))
+    Ok((modules, ram >> 20))
 }

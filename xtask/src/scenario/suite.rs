@@ -1,0 +1,164 @@
+//! Running scenarios and telling how they went.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+
+use super::{Scenario, file::Kernel, session::Session, steps::Runner};
+use crate::{
+    command,
+    guest_files::System,
+    host_tree::Edit,
+    paths::Paths,
+    progress::Work,
+    qemu::Machine,
+    run::{self, Files, Guests, Hypervisor, Request, Source},
+    toolchain::Toolchain,
+};
+
+/// Lines of a failed scenario's log that are shown.
+const SHOWN_LINES: usize = 40;
+
+/// Scenarios with what they share.
+pub(crate) struct Suite<'a> {
+    paths: &'a Paths,
+    hypervisor: PathBuf,
+    systems: BTreeMap<Kernel, System>,
+}
+
+/// How many went which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+}
+
+impl<'a> Suite<'a> {
+    /// Gets ready what `scenarios` need.
+    pub(crate) fn prepare(
+        paths: &'a Paths,
+        hypervisor: &Hypervisor,
+        scenarios: &[Scenario],
+    ) -> Result<Self> {
+        let mut suite = Self {
+            paths,
+            hypervisor: run::hypervisor_image(paths, hypervisor)?,
+            systems: BTreeMap::new(),
+        };
+        for scenario in scenarios {
+            if let Entry::Vacant(vacant) = suite.systems.entry(scenario.guests.kernel) {
+                vacant.insert(system(paths, scenario.guests.kernel)?);
+            }
+        }
+        Ok(suite)
+    }
+
+    /// Runs `scenarios` one after the other and prints a line for each.
+    pub(crate) fn run(&self, scenarios: &[Scenario]) -> Outcome {
+        let mut outcome = Outcome::default();
+        for scenario in scenarios {
+            let work = Work::start(format!("scenario {}", scenario.name));
+            let started = Instant::now();
+            let result = self.one(scenario);
+            drop(work);
+            let seconds = started.elapsed().as_secs_f32();
+            match result {
+                Ok(()) => {
+                    println!("  ok     {:<48} {seconds:6.1} s", scenario.name);
+                    outcome.passed += 1;
+                }
+                Err(error) => {
+                    println!("  FAILED {:<48} {seconds:6.1} s", scenario.name);
+                    self.tell(scenario, &error);
+                    outcome.failed += 1;
+                }
+            }
+        }
+        outcome
+    }
+
+    fn one(&self, scenario: &Scenario) -> Result<()> {
+        let folder = self.folder().join(&scenario.name);
+        let system = self.systems[&scenario.guests.kernel].clone();
+        let files = Files {
+            hypervisor: self.hypervisor.clone(),
+            system,
+        };
+        let start = run::start(&self.request(scenario)?, files, &folder)?;
+        fs::write(
+            folder.join("qemu.sh"),
+            command::shown(&start.command()) + "\n",
+        )?;
+        let limit = Duration::from_secs(scenario.limit_s);
+        let session = Session::start(&start, &self.log(scenario), limit)?;
+        Runner::new(scenario, session).run()
+    }
+
+    fn request(&self, scenario: &Scenario) -> Result<Request> {
+        let (machine, guests) = (&scenario.machine, &scenario.guests);
+        Ok(Request {
+            machine: Machine {
+                cpus: machine.cpus,
+                gic: machine.gic,
+                cpu: machine.cpu.clone(),
+            },
+            guests: Guests {
+                count: guests.count,
+                vcpus: guests.vcpus,
+                memory_mib: guests.memory,
+                append: guests.append.clone(),
+                source: Source::Debian,
+            },
+            hypervisor: Hypervisor::File(self.hypervisor.clone()),
+            xen_args: scenario.xen_args.clone(),
+            tree: scenario
+                .tree
+                .as_ref()
+                .map(|file| self.paths.root().join(file)),
+            edits: scenario
+                .change
+                .iter()
+                .map(Edit::try_from)
+                .collect::<Result<_>>()?,
+            qemu_args: vec!["-no-reboot".into()],
+        })
+    }
+
+    fn tell(&self, scenario: &Scenario, error: &anyhow::Error) {
+        println!("         {}", scenario.about);
+        println!("         {error:#}");
+        let file = self.log(scenario);
+        let log = fs::read(&file).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        println!(
+            "         the log's end (all of it: {}):",
+            self.paths.shown(&file)
+        );
+        for line in command::tail(&log, SHOWN_LINES).lines() {
+            // Control characters would play with the reader's terminal.
+            let plain: String = line.chars().filter(|c| !c.is_control()).collect();
+            println!("         | {plain}");
+        }
+    }
+
+    fn log(&self, scenario: &Scenario) -> PathBuf {
+        self.folder().join(format!("{}.log", scenario.name))
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.paths.root().join("target/scenarios")
+    }
+}
+
+fn system(paths: &Paths, kernel: Kernel) -> Result<System> {
+    match kernel {
+        Kernel::Linux => System::debian(paths),
+        Kernel::LinuxGz => System::debian(paths)?.compressed(),
+        Kernel::Hello => System::hello(paths, Toolchain::find_or_install()?),
+    }
+}
