@@ -9,7 +9,8 @@ pub struct Effects {
     /// vCPUs that must leave the run queues and physical CPUs. For each of them, whether it was
     /// running or not, `Domain::vcpu_descheduled` is called once it is off.
     pub deschedule: VcpuSet,
-    /// vCPUs that became runnable: put them into a run queue.
+    /// vCPUs that became runnable: put them into a run queue. One that is still on its way off a
+    /// physical CPU must not run on another one before its registers are saved.
     pub wake: VcpuSet,
     /// The domain has just stopped: say so, and notify whoever listens. Given once for each stop.
     pub report: bool,

@@ -182,8 +182,6 @@ impl Domain {
 
     fn set_power(&mut self, vcpu: VcpuId, power: Power) {
         if let Some(vcpu) = self.vcpu_mut(vcpu) {
-            // What it waited for went with its old life.
-            vcpu.block = None;
             vcpu.power = power;
         }
     }

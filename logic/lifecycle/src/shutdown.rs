@@ -7,7 +7,7 @@
 
 use abi::{VcpuId, VcpuSet};
 
-use crate::vcpu::Block;
+use crate::vcpu::{Block, Power};
 use crate::{Domain, DomainState, Effects, Reason, StateError};
 
 impl Domain {
@@ -47,7 +47,9 @@ impl Domain {
     /// the instruction is executed anew when `vcpu` runs again.
     pub fn may_send_io(&self, vcpu: VcpuId) -> bool {
         self.state == DomainState::Running
-            && self.vcpu(vcpu).is_some_and(|v| v.block != Some(Block::Io))
+            && self
+                .vcpu(vcpu)
+                .is_some_and(|v| v.power == Power::On && v.block != Some(Block::Io))
     }
 
     /// The request of `vcpu` was answered (or given up): it goes on, or, if the domain is stopping,
