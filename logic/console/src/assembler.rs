@@ -11,6 +11,7 @@ use crate::prefix::Prefix;
 use crate::screen::Terminal;
 use crate::stamp::Stamp;
 use crate::text::{Sink, Text};
+use crate::writer::LineState;
 
 /// Characters of text in a line; a longer one is cut.
 pub const TEXT_MAX: usize = 128;
@@ -20,10 +21,9 @@ pub const TEXT_MAX: usize = 128;
 pub const LINE_MAX: usize = 2 + (Prefix::MAX + TEXT_MAX + 2) + (Prefix::MAX + 1);
 
 /// What stands in front of the lines of the domain with the focus.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FocusedPrefix {
     /// Nothing: its output is raw.
-    #[default]
     None,
     /// `(XEN) `, as Xen has it.
     Xen,
@@ -34,8 +34,8 @@ pub struct LineAssembler {
     prefix: Prefix,
     focused_prefix: FocusedPrefix,
     text: Text<TEXT_MAX>,
-    /// The raw output is inside a line, whose prefix is out.
-    inside_raw_line: bool,
+    /// Where the raw output is.
+    raw: LineState,
 }
 
 impl LineAssembler {
@@ -45,11 +45,11 @@ impl LineAssembler {
             prefix,
             focused_prefix,
             text: Text::new(),
-            inside_raw_line: false,
+            raw: LineState::Start,
         }
     }
 
-    /// The domain writes `byte`. `stamp` is the time, used if a line begins or appears.
+    /// The domain writes `byte`. `stamp` is the time, used if a line appears.
     pub fn push(
         &mut self,
         byte: u8,
@@ -58,7 +58,7 @@ impl LineAssembler {
         out: &mut Terminal<'_, impl Sink>,
     ) {
         match focused {
-            Focused::Yes => self.push_raw(byte, stamp, out),
+            Focused::Yes => self.pass(byte, stamp, out),
             Focused::No => self.collect(byte, stamp, out),
         }
     }
@@ -66,27 +66,25 @@ impl LineAssembler {
     /// Ends what is collected of a line: the domain gains or loses the focus, or ended. Nothing
     /// happens if nothing is.
     pub fn flush_partial(&mut self, stamp: &Stamp, out: &mut Terminal<'_, impl Sink>) {
-        self.inside_raw_line = false;
         if !self.text.is_empty() {
             self.emit(stamp, out);
         }
     }
 
-    fn push_raw(&mut self, byte: u8, stamp: &Stamp, out: &mut Terminal<'_, impl Sink>) {
-        if !self.inside_raw_line {
-            self.flush_partial(stamp, out);
-            if self.focused_prefix == FocusedPrefix::Xen {
-                let mut prefix = Text::<{ Prefix::MAX }>::new();
-                Prefix::Hypervisor.write(stamp, &mut prefix);
-                out.raw(prefix.as_bytes());
-            }
+    fn pass(&mut self, byte: u8, stamp: &Stamp, out: &mut Terminal<'_, impl Sink>) {
+        self.flush_partial(stamp, out);
+        if self.raw == LineState::Start && self.focused_prefix == FocusedPrefix::Xen {
+            out.raw(Prefix::Hypervisor.text(stamp).as_bytes());
         }
-        self.inside_raw_line = byte != b'\n';
         out.raw(&[byte]);
+        self.raw = match byte {
+            b'\n' => LineState::Start,
+            _ => LineState::Middle,
+        };
     }
 
     fn collect(&mut self, byte: u8, stamp: &Stamp, out: &mut Terminal<'_, impl Sink>) {
-        self.inside_raw_line = false;
+        self.raw = LineState::Start;
         match byte {
             b'\n' => self.emit(stamp, out),
             b'\t' | b' '..=b'~' => {
@@ -101,10 +99,10 @@ impl LineAssembler {
 
     fn emit(&mut self, stamp: &Stamp, out: &mut Terminal<'_, impl Sink>) {
         let mut line = Text::<{ Prefix::MAX + TEXT_MAX + 2 }>::new();
-        self.prefix.write(stamp, &mut line);
+        line.put(self.prefix.text(stamp).as_bytes());
         line.put(self.text.as_bytes());
         line.put(b"\r\n");
-        self.text.clear();
+        self.text = Text::new();
         out.lines(line.as_bytes());
     }
 }

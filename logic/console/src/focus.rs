@@ -12,6 +12,7 @@ use core::fmt;
 use abi::DomId;
 
 use crate::switch_key::SwitchKey;
+use crate::text::{Sink, Text};
 
 /// Who can have the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,38 +48,19 @@ pub struct Switched {
 
 impl fmt::Display for Switched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("*** Serial input to ")?;
         match self.to {
-            Target::Hypervisor => f.write_str("Xen")?,
-            Target::Domain(domain) => write!(f, "DOM{}", domain.0)?,
+            Target::Hypervisor => f.write_str("*** Serial input to Xen")?,
+            Target::Domain(domain) => write!(f, "*** Serial input to DOM{}", domain.0)?,
         }
-        match self.key.letter() {
-            Some(letter) => write!(
-                f,
-                " (type 'CTRL-{}' three times to switch input)",
-                char::from(letter)
-            ),
-            None => Ok(()),
-        }
-    }
-}
-
-/// One to three typed bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InputBytes {
-    bytes: [u8; 3],
-    length: u8,
-}
-
-impl InputBytes {
-    /// The bytes, in the order typed.
-    pub fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.length)).unwrap_or(&[])
+        let Some(letter) = self.key.letter.map(char::from) else {
+            return Ok(());
+        };
+        write!(f, " (type 'CTRL-{letter}' three times to switch input)")
     }
 }
 
 /// What to do about a typed byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Input {
     /// Nothing yet: it may become part of a switch.
     Held,
@@ -87,7 +69,7 @@ pub enum Input {
         /// Whom to give them to.
         to: Target,
         /// Switch keys held back before, then the byte itself.
-        bytes: InputBytes,
+        bytes: Text<3>,
     },
     /// Nobody gets it: the focus moved.
     Switched(Switched),
@@ -121,7 +103,7 @@ impl Focus {
     /// Boot is over: the first domain gets the input, unless the configuration leaves it to the
     /// hypervisor. Either is worth a line.
     pub fn start(&mut self) -> Switched {
-        if self.key.starts_at_hypervisor() {
+        if self.key.starts_at_hypervisor {
             self.switch_to(Target::Hypervisor)
         } else {
             self.switch_to(self.next_after(Target::Hypervisor))
@@ -133,12 +115,10 @@ impl Focus {
     /// # Errors
     /// [`Full`] if there is no room.
     pub fn add(&mut self, domain: DomId) -> Result<(), Full> {
-        if self.members().contains(&domain) {
-            return Ok(());
+        if !self.members().contains(&domain) {
+            *self.domains.get_mut(self.count).ok_or(Full)? = domain;
+            self.count = self.count.saturating_add(1);
         }
-        let place = self.domains.get_mut(self.count).ok_or(Full)?;
-        *place = domain;
-        self.count = self.count.saturating_add(1);
         Ok(())
     }
 
@@ -171,23 +151,20 @@ impl Focus {
     pub fn input(&mut self, byte: u8) -> Input {
         let key = self.key.byte();
         if key == Some(byte) {
-            if self.held < 2 {
-                self.held = self.held.saturating_add(1);
-                return Input::Held;
+            if self.held == 2 {
+                return Input::Switched(self.switch_to(self.next_after(self.current)));
             }
-            return Input::Switched(self.switch_to(self.next_after(self.current)));
+            self.held = self.held.saturating_add(1);
+            return Input::Held;
         }
-        let key = key.unwrap_or(byte);
-        let bytes = match self.held {
-            0 => [byte, 0, 0],
-            1 => [key, byte, 0],
-            _ => [key, key, byte],
-        };
-        let length = self.held.saturating_add(1);
-        self.held = 0;
+        let mut bytes = Text::new();
+        for _ in 0..core::mem::take(&mut self.held) {
+            bytes.put(key.as_slice());
+        }
+        bytes.put(&[byte]);
         Input::Deliver {
             to: self.current,
-            bytes: InputBytes { bytes, length },
+            bytes,
         }
     }
 

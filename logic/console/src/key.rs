@@ -13,23 +13,18 @@ pub enum Key {
     Reboot,
 }
 
-/// The keys that [`key`] knows, in the order in which help lists them, with a line about each.
-pub const HELP: [(u8, &str); 4] = [
-    (b'R', "reboot machine"),
-    (b'e', "dump event channels"),
-    (b'h', "show this message"),
-    (b'q', "dump domains and vCPUs"),
+/// The keys, in the order in which help lists them, with a line about each.
+pub const HELP: [(u8, Key, &str); 4] = [
+    (b'R', Key::Reboot, "reboot machine"),
+    (b'e', Key::Events, "dump event channels"),
+    (b'h', Key::Help, "show this message"),
+    (b'q', Key::Domains, "dump domains and vCPUs"),
 ];
 
 /// The command that `byte` stands for, if any.
-pub const fn key(byte: u8) -> Option<Key> {
-    Some(match byte {
-        b'R' => Key::Reboot,
-        b'e' => Key::Events,
-        b'h' => Key::Help,
-        b'q' => Key::Domains,
-        _ => return None,
-    })
+pub fn key(byte: u8) -> Option<Key> {
+    let (_, key, _) = HELP.iter().find(|(letter, ..)| *letter == byte)?;
+    Some(*key)
 }
 
 #[cfg(test)]
@@ -48,11 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn help_names_exactly_the_keys_that_work() {
+    fn help_is_sorted_and_names_each_letter_once() {
         assert!(HELP.is_sorted_by(|a, b| a.0 < b.0));
-        for byte in 0..=u8::MAX {
-            let listed = HELP.iter().any(|(letter, _)| *letter == byte);
-            assert_eq!(key(byte).is_some(), listed, "{byte:#x}");
-        }
     }
 }

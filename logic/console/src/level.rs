@@ -79,12 +79,6 @@ pub struct RateLimit {
     suppressed: u32,
 }
 
-impl Default for RateLimit {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl RateLimit {
     const MESSAGE_NS: u64 = 5_000_000_000;
     const BURST_NS: u64 = 10 * Self::MESSAGE_NS;
@@ -103,16 +97,12 @@ impl RateLimit {
         let passed_ns = now_ns.saturating_sub(self.asked_ns);
         self.asked_ns = now_ns;
         self.credit_ns = self.credit_ns.saturating_add(passed_ns).min(Self::BURST_NS);
-        match self.credit_ns.checked_sub(Self::MESSAGE_NS) {
-            Some(rest_ns) => {
-                self.credit_ns = rest_ns;
-                Decision::Print(Suppressed(core::mem::take(&mut self.suppressed)))
-            }
-            None => {
-                self.suppressed = self.suppressed.saturating_add(1);
-                Decision::Drop
-            }
-        }
+        let Some(rest_ns) = self.credit_ns.checked_sub(Self::MESSAGE_NS) else {
+            self.suppressed = self.suppressed.saturating_add(1);
+            return Decision::Drop;
+        };
+        self.credit_ns = rest_ns;
+        Decision::Print(Suppressed(core::mem::take(&mut self.suppressed)))
     }
 }
 
@@ -133,7 +123,7 @@ mod tests {
                     ..RateLimit::new()
                 };
                 let thresholds = Thresholds { lower, upper };
-                let fresh = thresholds.decide(level, 0, &mut RateLimit::default());
+                let fresh = thresholds.decide(level, 0, &mut RateLimit::new());
                 let limited = thresholds.decide(level, 0, &mut spent);
                 let always = (level as u8) < lower;
                 let never = !always && level as u8 >= upper;

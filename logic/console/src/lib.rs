@@ -22,6 +22,7 @@
 //! - when a domain ends, the focus leaves it.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+#![allow(clippy::new_without_default, reason = "new is const")]
 
 mod assembler;
 mod focus;
@@ -39,7 +40,7 @@ mod writer;
 mod transcripts;
 
 pub use assembler::{FocusedPrefix, LINE_MAX, LineAssembler, TEXT_MAX};
-pub use focus::{Focus, Focused, Full, Input, InputBytes, Switched, Target};
+pub use focus::{Focus, Focused, Full, Input, Switched, Target};
 pub use key::{HELP, Key, key};
 pub use level::{Decision, Level, RateLimit, Suppressed, Thresholds};
 pub use prefix::Prefix;

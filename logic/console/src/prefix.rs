@@ -1,13 +1,17 @@
 //! What stands in front of a line: Xen's prefixes, one for each path that output takes.
 
+use core::fmt::{self, Write};
+
 use abi::{DomId, VcpuId};
 
 use crate::stamp::Stamp;
-use crate::text::{Sink, put_decimal};
+use crate::text::Text;
 
 /// Whose line it is. The time stamp follows the part in parentheses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prefix {
+    /// Nothing, not even the time.
+    None,
     /// A message of the hypervisor: `(XEN) `.
     Hypervisor,
     /// A message of the hypervisor about a vCPU: `(XEN) d1v0 `.
@@ -23,31 +27,18 @@ impl Prefix {
     /// or a longer year, and `(XEN) d65535v65535 ` (19).
     pub const MAX: usize = 56;
 
-    /// Puts it, with the time stamp in its place.
-    pub fn write(self, stamp: &Stamp, out: &mut impl Sink) {
-        if let Prefix::Domain(domain) = self {
-            out.put(b"(d");
-            put_decimal(out, u64::from(domain.0));
-            out.put(b") ");
-        } else {
-            out.put(b"(XEN) ");
-        }
-        stamp.write(out);
-        match self {
-            Prefix::Hypervisor | Prefix::Domain(_) => {}
-            Prefix::Vcpu(domain, vcpu) => {
-                out.put(b"d");
-                put_decimal(out, u64::from(domain.0));
-                out.put(b"v");
-                put_decimal(out, u64::from(vcpu.0));
-                out.put(b" ");
-            }
-            Prefix::Uart(domain) => {
-                out.put(b"DOM");
-                put_decimal(out, u64::from(domain.0));
-                out.put(b": ");
-            }
-        }
+    /// What the line begins with.
+    pub(crate) fn text(self, stamp: &Stamp) -> Text<{ Self::MAX }> {
+        let mut text = Text::new();
+        // A text never refuses; a prefix always fits.
+        let _: fmt::Result = match self {
+            Prefix::None => Ok(()),
+            Prefix::Hypervisor => write!(text, "(XEN) {stamp}"),
+            Prefix::Vcpu(domain, vcpu) => write!(text, "(XEN) {stamp}{domain}{vcpu} "),
+            Prefix::Domain(domain) => write!(text, "({domain}) {stamp}"),
+            Prefix::Uart(domain) => write!(text, "(XEN) {stamp}DOM{}: ", domain.0),
+        };
+        text
     }
 }
 
@@ -66,6 +57,7 @@ mod tests {
             },
         };
         for (prefix, plain, stamped) in [
+            (Prefix::None, "", ""),
             (Prefix::Hypervisor, "(XEN) ", "(XEN) [    1.500000] "),
             (
                 Prefix::Vcpu(DomId(1), VcpuId(0)),
@@ -79,28 +71,20 @@ mod tests {
                 "(XEN) [    1.500000] DOM12: ",
             ),
         ] {
-            let mut out = Vec::new();
-            prefix.write(&Stamp::NONE, &mut out);
-            assert_eq!(out, plain.as_bytes());
-            out.clear();
-            prefix.write(&boot, &mut out);
-            assert_eq!(out, stamped.as_bytes());
+            assert_eq!(prefix.text(&Stamp::default()).as_bytes(), plain.as_bytes());
+            assert_eq!(prefix.text(&boot).as_bytes(), stamped.as_bytes());
         }
     }
 
     #[test]
     fn none_is_longer_than_said() {
-        let mut out = Vec::new();
-        Prefix::Vcpu(DomId(u16::MAX), VcpuId(u16::MAX)).write(
-            &Stamp {
-                style: Timestamps::DateMs,
-                now: Now {
-                    wall_ms: Some(u64::MAX),
-                    ..Now::default()
-                },
+        let text = Prefix::Vcpu(DomId(u16::MAX), VcpuId(u16::MAX)).text(&Stamp {
+            style: Timestamps::DateMs,
+            now: Now {
+                wall_ms: Some(u64::MAX),
+                ..Now::default()
             },
-            &mut out,
-        );
-        assert!(out.len() <= Prefix::MAX, "{}", out.len());
+        });
+        assert!(text.as_bytes().ends_with(b"d65535v65535 "));
     }
 }

@@ -13,10 +13,7 @@ use crate::screen::Origin;
 use crate::text::Sink;
 
 /// Domains are counted apart up to this many; those whose numbers are equal modulo it share.
-const SHARES: usize = 64;
-/// The owner mark of the hypervisor's bytes.
-const HYPERVISOR: u8 = SHARES as u8;
-
+const SHARES: u8 = 64;
 /// What became of bytes that were pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
@@ -34,14 +31,8 @@ pub struct OutputRing<const N: usize> {
     pushed: u32,
     popped: u32,
     /// Bytes queued of each share.
-    queued: [u32; SHARES],
+    queued: [u32; SHARES as usize + 1],
     dropped: u32,
-}
-
-impl<const N: usize> Default for OutputRing<N> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl<const N: usize> OutputRing<N> {
@@ -61,7 +52,7 @@ impl<const N: usize> OutputRing<N> {
             owners: [0; N],
             pushed: 0,
             popped: 0,
-            queued: [0; SHARES],
+            queued: [0; SHARES as usize + 1],
             dropped: 0,
         }
     }
@@ -84,7 +75,8 @@ impl<const N: usize> OutputRing<N> {
     /// Whether `domain` may queue `length` more bytes now. If not, hold its transmitter until it
     /// may; bytes that are out of it already can still be pushed.
     pub fn admit(&self, domain: DomId, length: usize) -> bool {
-        let queued = self.queued.get(share(domain)).copied().unwrap_or(0);
+        let share = usize::from(share(Origin::Domain(domain)));
+        let queued = self.queued.get(share).copied().unwrap_or(0);
         let free = self.free().saturating_sub(Self::RESERVE);
         (queued as usize).saturating_add(length) <= free
     }
@@ -99,10 +91,7 @@ impl<const N: usize> OutputRing<N> {
         }
         // What fits in the ring fits in 32 bits.
         let length = bytes.len() as u32;
-        let owner = match origin {
-            Origin::Hypervisor => HYPERVISOR,
-            Origin::Domain(domain) => share(domain) as u8,
-        };
+        let owner = share(origin);
         if let Some(queued) = self.queued.get_mut(usize::from(owner)) {
             *queued = queued.saturating_add(length);
         }
@@ -133,11 +122,6 @@ impl<const N: usize> OutputRing<N> {
         core::mem::take(&mut self.dropped)
     }
 
-    /// How many messages were lost and not yet taken note of.
-    pub const fn dropped(&self) -> u32 {
-        self.dropped
-    }
-
     /// The ring as `origin` writes to it.
     pub fn sink(&mut self, origin: Origin) -> RingSink<'_, N> {
         RingSink { ring: self, origin }
@@ -159,8 +143,12 @@ impl<const N: usize> Sink for RingSink<'_, N> {
     }
 }
 
-const fn share(domain: DomId) -> usize {
-    domain.0 as usize % SHARES
+/// Whose account `origin` writes on; the hypervisor's comes behind those of the domains.
+const fn share(origin: Origin) -> u8 {
+    match origin {
+        Origin::Domain(domain) => domain.0 as u8 % SHARES,
+        Origin::Hypervisor => SHARES,
+    }
 }
 
 #[cfg(test)]

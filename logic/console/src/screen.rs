@@ -46,12 +46,14 @@ impl Screen {
 }
 
 impl<S: Sink> Terminal<'_, S> {
-    /// Puts one or more whole lines, the last with its `\n`. They start in column 0.
+    /// Puts one or more whole lines, the first from column 0 on. If the last has no `\n`, as it
+    /// was cut, the next writer ends it.
     pub fn lines(&mut self, bytes: &[u8]) {
-        if self.screen.open.take().is_some() {
+        if self.screen.open.is_some() {
             self.sink.put(b"\r\n");
         }
         self.sink.put(bytes);
+        self.screen.open = (!bytes.ends_with(b"\n")).then_some(self.origin);
     }
 
     /// Puts bytes of any kind behind what the same writer put last.
@@ -61,13 +63,9 @@ impl<S: Sink> Terminal<'_, S> {
             self.sink.put(b"\r\n");
         }
         self.sink.put(bytes);
-        for byte in bytes {
-            match byte {
-                b'\n' => self.screen.open = None,
-                // In column 0 it does nothing.
-                b'\r' => {}
-                _ => self.screen.open = Some(self.origin),
-            }
+        // A carriage return neither opens a line nor ends one.
+        if let Some(last) = bytes.iter().rfind(|byte| **byte != b'\r') {
+            self.screen.open = (*last != b'\n').then_some(self.origin);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Time stamps in front of messages: Xen's `console_timestamps` styles.
 
-use crate::text::{Pad, Sink, put_number};
+use core::fmt;
 
 /// The style of time stamps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Now {
     pub wall_ms: Option<u64>,
 }
 
-/// A time stamp, written out only when its line is.
+/// A time stamp, written out only when its line is. The default is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// How it looks.
@@ -38,57 +38,35 @@ pub struct Stamp {
     pub now: Now,
 }
 
-impl Stamp {
-    /// No time stamp.
-    pub const NONE: Self = Self {
-        style: Timestamps::None,
-        now: Now {
-            boot_ns: 0,
-            ticks: 0,
-            wall_ms: None,
-        },
-    };
-
-    /// Puts it, with the space that follows it; nothing for [`Timestamps::None`].
-    pub fn write(&self, out: &mut impl Sink) {
+/// With the space that follows it; nothing for [`Timestamps::None`].
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.style, self.now.wall_ms) {
-            (Timestamps::None, _) => return,
-            (Timestamps::Raw, _) => {
-                out.put(b"[");
-                put_number(out, self.now.ticks, 16, 16, Pad::Zero);
+            (Timestamps::None, _) => Ok(()),
+            (Timestamps::Raw, _) => write!(f, "[{:016x}] ", self.now.ticks),
+            (Timestamps::Date, Some(ms)) => write!(f, "[{}] ", Date(ms / 1000)),
+            (Timestamps::DateMs, Some(ms)) => {
+                write!(f, "[{}.{:03}] ", Date(ms / 1000), ms % 1000)
             }
-            (Timestamps::Date, Some(wall_ms)) => put_date(out, wall_ms / 1000),
-            (Timestamps::DateMs, Some(wall_ms)) => {
-                put_date(out, wall_ms / 1000);
-                out.put(b".");
-                put_number(out, wall_ms % 1000, 10, 3, Pad::Zero);
-            }
-            (Timestamps::Boot | Timestamps::Date | Timestamps::DateMs, _) => {
-                let boot_us = self.now.boot_ns / 1000;
-                out.put(b"[");
-                put_number(out, boot_us / 1_000_000, 10, 5, Pad::Space);
-                out.put(b".");
-                put_number(out, boot_us % 1_000_000, 10, 6, Pad::Zero);
+            _ => {
+                let us = self.now.boot_ns / 1000;
+                write!(f, "[{:5}.{:06}] ", us / 1_000_000, us % 1_000_000)
             }
         }
-        out.put(b"] ");
     }
 }
 
-fn put_date(out: &mut impl Sink, wall_s: u64) {
-    let (year, month, day) = civil(wall_s / 86_400);
-    let second = wall_s % 86_400;
-    let fields = [
-        (b'[', year, 4),
-        (b'-', month, 2),
-        (b'-', day, 2),
-        (b' ', second / 3600, 2),
-        (b':', second / 60 % 60, 2),
-        (b':', second % 60, 2),
-    ];
-    for (separator, value, width) in fields {
-        out.put(&[separator]);
-        put_number(out, value, 10, width, Pad::Zero);
+/// Seconds since 1970.
+struct Date(u64);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil(self.0 / 86_400);
+        let (hour, minute, second) = (self.0 / 3600 % 24, self.0 / 60 % 60, self.0 % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
+        )
     }
 }
 
@@ -103,12 +81,9 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let (month, carry) = if month_from_march < 10 {
-        (month_from_march + 3, 0)
-    } else {
-        (month_from_march - 9, 1)
-    };
-    (era * 400 + year_of_era + carry, month, day)
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
 }
 
 #[cfg(test)]
@@ -116,9 +91,7 @@ mod tests {
     use super::*;
 
     fn text(style: Timestamps, now: Now) -> String {
-        let mut out = Vec::new();
-        Stamp { style, now }.write(&mut out);
-        String::from_utf8(out).unwrap()
+        Stamp { style, now }.to_string()
     }
 
     #[test]
@@ -143,7 +116,6 @@ mod tests {
         };
         assert_eq!(text(Timestamps::Date, now), "[123456.000001] ");
         assert_eq!(text(Timestamps::DateMs, now), "[123456.000001] ");
-        assert_eq!(Stamp::NONE, Stamp::default());
     }
 
     #[test]

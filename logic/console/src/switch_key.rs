@@ -4,8 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwitchKey {
     /// A lower-case letter; `None`: nothing switches.
-    letter: Option<u8>,
-    starts_at_hypervisor: bool,
+    pub(crate) letter: Option<u8>,
+    pub(crate) starts_at_hypervisor: bool,
 }
 
 /// The option's value is neither empty nor a letter, optionally followed by `x`.
@@ -41,18 +41,9 @@ impl SwitchKey {
         })
     }
 
-    /// The letter, for texts such as `CTRL-a`; `None` if nothing switches.
-    pub const fn letter(self) -> Option<u8> {
-        self.letter
-    }
-
     /// The byte that a terminal sends for the key.
     pub(crate) fn byte(self) -> Option<u8> {
         self.letter.map(|letter| letter & 0x1f)
-    }
-
-    pub(crate) const fn starts_at_hypervisor(self) -> bool {
-        self.starts_at_hypervisor
     }
 }
 
@@ -65,11 +56,11 @@ mod tests {
         assert_eq!(SwitchKey::parse("a"), Ok(SwitchKey::DEFAULT));
         assert_eq!(SwitchKey::parse("A"), Ok(SwitchKey::DEFAULT));
         let o = SwitchKey::parse("ox").unwrap();
-        assert_eq!((o.letter(), o.byte()), (Some(b'o'), Some(0x0f)));
-        assert!(o.starts_at_hypervisor());
+        assert_eq!((o.letter, o.byte()), (Some(b'o'), Some(0x0f)));
+        assert!(o.starts_at_hypervisor);
         let x = SwitchKey::parse("x").unwrap();
         assert_eq!(x.byte(), Some(0x18));
-        assert!(!x.starts_at_hypervisor());
+        assert!(!x.starts_at_hypervisor);
         assert_eq!(SwitchKey::parse("").unwrap().byte(), None);
         for bad in ["1", "ab", "axx", "é", " ", "@x"] {
             assert_eq!(SwitchKey::parse(bad), Err(BadSwitchKey), "{bad}");

@@ -80,6 +80,12 @@ fn with_focus_and_xens_prefix_lines_are_marked() {
     bench.guest(D1, b"one\r\ntw");
     bench.guest(D1, b"o\r\n");
     bench.expect("(XEN) one\r\n(XEN) two\r\n");
+    bench.guest(D1, b"open");
+    bench.focus(D2);
+    bench.guest(D1, b"three\n");
+    bench.focus(D1);
+    bench.guest(D1, b"four\n");
+    bench.expect("(XEN) open\r\n(XEN) DOM1: three\r\n(XEN) four\n");
 }
 
 #[test]
@@ -118,6 +124,15 @@ fn losing_the_focus_in_a_line_goes_on_in_lines() {
         "raw \r\n(XEN) *** Serial input to DOM2\r\n(XEN) DOM1: rest\r\n",
         "# \r\n(XEN) DOM1: more\r\nls\r\n"
     ));
+}
+
+#[test]
+fn a_message_that_was_cut_does_not_run_into_the_next_line() {
+    let mut bench = Bench::new();
+    bench.message(&"x".repeat(300));
+    bench.message("next");
+    let cut = "x".repeat(250);
+    bench.expect(&format!("(XEN) {cut}\r\n(XEN) next\r\n"));
 }
 
 #[test]

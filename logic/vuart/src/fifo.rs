@@ -31,13 +31,9 @@ impl<const N: usize> Fifo<N> {
         self.produced == self.consumed
     }
 
-    pub(crate) const fn is_full(&self) -> bool {
-        self.len() >= N
-    }
-
     /// Queues `byte`; `false` if there is no room.
     pub(crate) fn push(&mut self, byte: u8) -> bool {
-        if self.is_full() {
+        if self.len() >= N {
             return false;
         }
         self.bytes[self.produced as usize & Self::MASK] = byte;
@@ -72,7 +68,7 @@ mod tests {
         for byte in 0..4 {
             assert!(fifo.push(byte));
         }
-        assert!(fifo.is_full() && !fifo.push(9));
+        assert!(fifo.len() == 4 && !fifo.push(9));
         for byte in 0..4 {
             assert_eq!(fifo.pop(), Some(byte));
         }

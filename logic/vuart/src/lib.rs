@@ -18,6 +18,7 @@
 //! - a slow terminal shows as TXFF and BUSY instead of holding the physical CPU.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+#![allow(clippy::new_without_default, reason = "new is const")]
 
 mod fifo;
 mod model;

@@ -15,8 +15,8 @@
 
 use crate::fifo::Fifo;
 use crate::registers::{
-    DATA_OVERRUN, Fault, Register, SETTINGS, SETTINGS_AT_RESET, STATUS_OVERRUN, Setting, Width,
-    flag, interrupt,
+    DATA_OVERRUN, Fault, Register, SETTINGS, SETTINGS_AT_RESET, STATUS_OVERRUN, Width, flag,
+    interrupt,
 };
 
 /// Bytes of input that wait for a guest that does not read.
@@ -64,6 +64,12 @@ enum Transmitter {
 pub struct Vuart {
     rx: Fifo<RX_CAPACITY>,
     tx: Fifo<TX_FIFO_DEPTH>,
+    state: State,
+}
+
+/// All but the queues.
+#[derive(Clone, Copy)]
+struct State {
     transmitter: Transmitter,
     /// RIS.
     raw: u32,
@@ -73,16 +79,21 @@ pub struct Vuart {
     receive_status: u32,
     /// Error bits that the next DR read will show.
     data_errors: u32,
-    settings: [u16; SETTINGS],
+    settings: [u32; SETTINGS],
     receive_overruns: u32,
     transmit_overruns: u32,
 }
 
-impl Default for Vuart {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+const RESET: State = State {
+    transmitter: Transmitter::Flowing,
+    raw: 0,
+    mask: 0,
+    receive_status: 0,
+    data_errors: 0,
+    settings: SETTINGS_AT_RESET,
+    receive_overruns: 0,
+    transmit_overruns: 0,
+};
 
 impl Vuart {
     /// A UART after reset.
@@ -90,14 +101,7 @@ impl Vuart {
         Self {
             rx: Fifo::new(),
             tx: Fifo::new(),
-            transmitter: Transmitter::Flowing,
-            raw: 0,
-            mask: 0,
-            receive_status: 0,
-            data_errors: 0,
-            settings: SETTINGS_AT_RESET,
-            receive_overruns: 0,
-            transmit_overruns: 0,
+            state: RESET,
         }
     }
 
@@ -112,12 +116,12 @@ impl Vuart {
         let lane = width.lane()?;
         let value = match register {
             Register::Data => self.read_data(),
-            Register::ReceiveStatus => self.receive_status,
+            Register::ReceiveStatus => self.state.receive_status,
             Register::Flags => self.flags(),
-            Register::Setting(setting) => u32::from(self.settings[setting as usize]),
-            Register::Mask => self.mask,
-            Register::RawStatus => self.raw,
-            Register::MaskedStatus => self.raw & self.mask,
+            Register::Setting(slot, _) => self.state.settings.get(slot).copied().unwrap_or(0),
+            Register::Mask => self.state.mask,
+            Register::RawStatus => self.state.raw,
+            Register::MaskedStatus => self.state.raw & self.state.mask,
             Register::Clear => 0,
             Register::Id(value) => u32::from(value),
         };
@@ -138,28 +142,31 @@ impl Vuart {
         let lane = width.lane()?;
         match register {
             Register::Data => wrote.transmit = self.write_data(value as u8),
-            Register::ReceiveStatus => self.receive_status = 0,
-            Register::Setting(setting) => self.set(setting, lane, value),
-            Register::Mask => self.mask = (self.mask & !lane) | (value & lane),
-            Register::Clear => self.raw &= !(value & lane),
-            Register::Flags | Register::RawStatus | Register::MaskedStatus | Register::Id(_) => {}
+            Register::ReceiveStatus => self.state.receive_status = 0,
+            Register::Setting(slot, implemented) => {
+                if let Some(setting) = self.state.settings.get_mut(slot) {
+                    *setting = merge(*setting, lane, value) & implemented;
+                }
+            }
+            Register::Mask => self.state.mask = merge(self.state.mask, lane, value),
+            Register::Clear => self.state.raw &= !(value & lane),
+            _ => {}
         }
         Ok(wrote)
     }
 
     /// A byte for the guest. It is lost only when [`RX_CAPACITY`] bytes wait already.
     pub fn receive(&mut self, byte: u8) -> Received {
-        let received = if self.rx.push(byte) {
-            Received::Taken
-        } else {
-            self.receive_overruns = self.receive_overruns.saturating_add(1);
-            self.receive_status |= STATUS_OVERRUN;
-            self.data_errors |= DATA_OVERRUN;
-            self.raw |= interrupt::OVERRUN;
-            Received::Full
-        };
+        let taken = self.rx.push(byte);
         self.update_receive();
-        received
+        if taken {
+            return Received::Taken;
+        }
+        self.state.receive_overruns = self.state.receive_overruns.saturating_add(1);
+        self.state.receive_status |= STATUS_OVERRUN;
+        self.state.data_errors |= DATA_OVERRUN;
+        self.state.raw |= interrupt::OVERRUN;
+        Received::Full
     }
 
     /// How many more bytes [`receive`](Self::receive) will take.
@@ -169,29 +176,29 @@ impl Vuart {
 
     /// Input bytes lost since reset.
     pub const fn receive_overruns(&self) -> u32 {
-        self.receive_overruns
+        self.state.receive_overruns
     }
 
     /// Output bytes lost since reset because the guest wrote although FR said TXFF.
     pub const fn transmit_overruns(&self) -> u32 {
-        self.transmit_overruns
+        self.state.transmit_overruns
     }
 
     /// Stops the transmitter: bytes written from now on collect in the transmit FIFO, and FR
     /// shows it.
     pub fn hold(&mut self) {
-        self.transmitter = Transmitter::Held;
+        self.state.transmitter = Transmitter::Held;
     }
 
     /// Lets the transmitter go on. The caller then sends what collected, with
     /// [`take_transmit`](Self::take_transmit) until that is empty (or it holds again).
     pub fn release(&mut self) {
-        self.transmitter = Transmitter::Flowing;
+        self.state.transmitter = Transmitter::Flowing;
     }
 
     /// The next byte that collected, unless the transmitter is held.
     pub fn take_transmit(&mut self) -> Option<u8> {
-        if self.transmitter == Transmitter::Held {
+        if self.state.transmitter == Transmitter::Held {
             return None;
         }
         let byte = self.tx.pop()?;
@@ -201,7 +208,7 @@ impl Vuart {
 
     /// The interrupt output, to be looked at after every other call.
     pub const fn interrupt(&self) -> Level {
-        if self.raw & self.mask != 0 {
+        if self.state.raw & self.state.mask != 0 {
             Level::High
         } else {
             Level::Low
@@ -212,14 +219,7 @@ impl Vuart {
     pub fn reset(&mut self) {
         self.rx.clear();
         self.tx.clear();
-        self.transmitter = Transmitter::Flowing;
-        self.raw = 0;
-        self.mask = 0;
-        self.receive_status = 0;
-        self.data_errors = 0;
-        self.settings = SETTINGS_AT_RESET;
-        self.receive_overruns = 0;
-        self.transmit_overruns = 0;
+        self.state = RESET;
     }
 
     fn read_data(&mut self) -> u32 {
@@ -227,72 +227,50 @@ impl Vuart {
             return 0;
         };
         self.update_receive();
-        u32::from(byte) | core::mem::take(&mut self.data_errors)
+        u32::from(byte) | core::mem::take(&mut self.state.data_errors)
     }
 
     /// Queues `byte` behind what waits already; gives the byte to send now.
     fn write_data(&mut self, byte: u8) -> Option<u8> {
-        let send = match self.transmitter {
-            Transmitter::Flowing if self.tx.is_empty() => Some(byte),
-            Transmitter::Flowing => {
-                let oldest = self.tx.pop();
-                self.tx.push(byte);
-                oldest
-            }
-            Transmitter::Held => {
-                if !self.tx.push(byte) {
-                    self.transmit_overruns = self.transmit_overruns.saturating_add(1);
-                }
-                None
-            }
-        };
+        let mut send = self.take_transmit();
+        if send.is_none() && self.state.transmitter == Transmitter::Flowing {
+            send = Some(byte);
+        } else if !self.tx.push(byte) {
+            self.state.transmit_overruns = self.state.transmit_overruns.saturating_add(1);
+        }
         self.update_transmit();
         send
     }
 
-    fn set(&mut self, setting: Setting, lane: u32, value: u32) {
-        let register = &mut self.settings[setting as usize];
-        // The registers are 16 bits wide at most.
-        let lane = lane as u16;
-        *register = ((*register & !lane) | (value as u16 & lane)) & setting.implemented();
-    }
-
     fn flags(&self) -> u32 {
-        let mut flags = 0;
-        if self.rx.is_empty() {
-            flags |= flag::RX_EMPTY;
-        } else if self.rx.len() >= RX_FIFO_DEPTH {
-            flags |= flag::RX_FULL;
-        }
-        if self.tx.is_empty() {
-            flags |= flag::TX_EMPTY;
-        } else {
-            flags |= flag::BUSY;
-        }
-        if self.tx.is_full() {
-            flags |= flag::TX_FULL;
-        }
-        flags
+        bit(self.rx.is_empty(), flag::RX_EMPTY)
+            | bit(self.rx.len() >= RX_FIFO_DEPTH, flag::RX_FULL)
+            | bit(self.tx.is_empty(), flag::TX_EMPTY)
+            | bit(!self.tx.is_empty(), flag::BUSY)
+            | bit(self.tx.len() >= TX_FIFO_DEPTH, flag::TX_FULL)
     }
 
     /// RXI and RTI follow the queue; called whenever a byte comes or goes.
     fn update_receive(&mut self) {
-        self.raw &= !(interrupt::RECEIVE | interrupt::RECEIVE_TIMEOUT);
-        if !self.rx.is_empty() {
-            self.raw |= interrupt::RECEIVE_TIMEOUT;
-        }
-        if self.rx.len() >= RX_TRIGGER {
-            self.raw |= interrupt::RECEIVE;
-        }
+        self.state.raw &= !(interrupt::RECEIVE | interrupt::RECEIVE_TIMEOUT);
+        self.state.raw |= bit(!self.rx.is_empty(), interrupt::RECEIVE_TIMEOUT)
+            | bit(self.rx.len() >= RX_TRIGGER, interrupt::RECEIVE);
     }
 
     /// TXI follows the FIFO; called whenever a byte comes or goes. Not at reset: as on the real
     /// part, a driver primes the transmitter by writing.
     fn update_transmit(&mut self) {
-        if self.tx.len() <= TX_TRIGGER {
-            self.raw |= interrupt::TRANSMIT;
-        } else {
-            self.raw &= !interrupt::TRANSMIT;
-        }
+        self.state.raw &= !interrupt::TRANSMIT;
+        self.state.raw |= bit(self.tx.len() <= TX_TRIGGER, interrupt::TRANSMIT);
     }
+}
+
+/// `bit` if it `holds`.
+const fn bit(holds: bool, bit: u32) -> u32 {
+    if holds { bit } else { 0 }
+}
+
+/// `new` where `lane` is set, `old` elsewhere.
+const fn merge(old: u32, lane: u32, new: u32) -> u32 {
+    (old & !lane) | (new & lane)
 }

@@ -55,36 +55,15 @@ pub(crate) const DATA_OVERRUN: u32 = 1 << 11;
 /// The overrun bit of RSR (DDI 0183, 3.3.2).
 pub(crate) const STATUS_OVERRUN: u32 = 1 << 3;
 
-/// A register that keeps what is written and does nothing: baud rate, line control, DMA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Setting {
-    Ilpr,
-    Ibrd,
-    Fbrd,
-    LineControl,
-    Control,
-    FifoLevels,
-    DmaControl,
-}
-
-/// How many [`Setting`]s there are.
+/// How many registers keep what is written and do nothing: baud rate, line control, DMA.
 pub(crate) const SETTINGS: usize = 7;
 
-/// The settings after reset, in the order of [`Setting`] (DDI 0183, table 3-1).
-pub(crate) const SETTINGS_AT_RESET: [u16; SETTINGS] = [0, 0, 0, 0, 0x300, 0x12, 0];
+/// Those registers after reset: ILPR, IBRD, FBRD, LCR_H, CR, IFLS, DMACR (DDI 0183, table 3-1).
+pub(crate) const SETTINGS_AT_RESET: [u32; SETTINGS] = [0, 0, 0, 0, 0x300, 0x12, 0];
 
-impl Setting {
-    /// The bits that the real part implements.
-    pub(crate) const fn implemented(self) -> u16 {
-        match self {
-            Setting::Ilpr | Setting::LineControl => 0xff,
-            Setting::Ibrd => 0xffff,
-            Setting::Fbrd | Setting::FifoLevels => 0x3f,
-            Setting::Control => 0xff87,
-            Setting::DmaControl => 0x7,
-        }
-    }
-}
+/// The identification registers, from 0xfe0 on. Part 0x011 designed by Arm (0x41); revision 3
+/// (r1p5) is the first with 32-byte FIFOs, and drivers size their bursts by it.
+const ID: [u8; 8] = [0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 
 /// What an offset means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +71,8 @@ pub(crate) enum Register {
     Data,
     ReceiveStatus,
     Flags,
-    Setting(Setting),
+    /// Slot `.0` of the settings, of which the real part implements the bits `.1`.
+    Setting(usize, u32),
     Mask,
     RawStatus,
     MaskedStatus,
@@ -108,27 +88,18 @@ impl Register {
             0x00 => Register::Data,
             0x04 => Register::ReceiveStatus,
             0x18 => Register::Flags,
-            0x20 => Register::Setting(Setting::Ilpr),
-            0x24 => Register::Setting(Setting::Ibrd),
-            0x28 => Register::Setting(Setting::Fbrd),
-            0x2c => Register::Setting(Setting::LineControl),
-            0x30 => Register::Setting(Setting::Control),
-            0x34 => Register::Setting(Setting::FifoLevels),
+            0x20 => Register::Setting(0, 0xff),
+            0x24 => Register::Setting(1, 0xffff),
+            0x28 => Register::Setting(2, 0x3f),
+            0x2c => Register::Setting(3, 0xff),
+            0x30 => Register::Setting(4, 0xff87),
+            0x34 => Register::Setting(5, 0x3f),
             0x38 => Register::Mask,
             0x3c => Register::RawStatus,
             0x40 => Register::MaskedStatus,
             0x44 => Register::Clear,
-            0x48 => Register::Setting(Setting::DmaControl),
-            // Part 0x011 designed by Arm (0x41). Revision 3 (r1p5) is the first with 32-byte
-            // FIFOs: drivers size their bursts by it.
-            0xfe0 => Register::Id(0x11),
-            0xfe4 => Register::Id(0x10),
-            0xfe8 => Register::Id(0x34),
-            0xfec => Register::Id(0x00),
-            0xff0 => Register::Id(0x0d),
-            0xff4 => Register::Id(0xf0),
-            0xff8 => Register::Id(0x05),
-            0xffc => Register::Id(0xb1),
+            0x48 => Register::Setting(6, 0x7),
+            0xfe0..=0xffc if offset & 3 == 0 => Register::Id(ID[(offset as usize >> 2) & 7]),
             _ => return None,
         })
     }

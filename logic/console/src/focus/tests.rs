@@ -27,7 +27,7 @@ fn type_all(focus: &mut Focus, bytes: &[u8]) -> Vec<(Target, Vec<u8>)> {
             Input::Deliver { to, bytes } => {
                 let last = arrived.last_mut().unwrap();
                 assert_eq!(last.0, to);
-                last.1.extend(bytes.as_slice());
+                last.1.extend(bytes.as_bytes());
             }
             Input::Switched(switched) => {
                 assert_eq!(switched.from, arrived.last().unwrap().0);
@@ -202,7 +202,7 @@ proptest! {
                         Input::Held => prop_assert!(owed.len() < 3),
                         Input::Deliver { to, bytes } => {
                             prop_assert_eq!(to, before);
-                            prop_assert_eq!(bytes.as_slice(), owed.as_slice());
+                            prop_assert_eq!(bytes.as_bytes(), owed.as_slice());
                             owed.clear();
                         }
                         Input::Switched(switched) => {

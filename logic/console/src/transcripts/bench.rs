@@ -34,7 +34,7 @@ impl Bench {
             screen: Screen::new(),
             guests: [D1, D2].map(|domain| LineAssembler::new(prefix(domain), focused)),
             wire: Vec::new(),
-            stamp: Stamp::NONE,
+            stamp: Stamp::default(),
         }
     }
 

@@ -117,7 +117,7 @@ fn writes_touch_no_other_register() {
 
 #[test]
 fn narrow_accesses_to_the_mask_keep_the_other_lanes() {
-    let mut uart = Vuart::default();
+    let mut uart = Vuart::new();
     uart.set(IMSC, 0x1234_5678);
     uart.write(IMSC, Width::Byte, 0xffff_ff00).unwrap();
     assert_eq!(uart.get(IMSC), 0x1234_5600);
