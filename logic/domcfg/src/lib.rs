@@ -19,6 +19,9 @@ mod cross;
 mod domain;
 mod error;
 mod finding;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod fixture;
 pub mod guest_tree;
 mod host;
 pub mod kernel;

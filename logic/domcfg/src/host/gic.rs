@@ -141,7 +141,10 @@ fn v3(node: Node<'_>, registers: &[Range]) -> Result<Gic, Wrong> {
                 Some(stride)
             }
             _ => {
-                let message = format!("= {}: must be a multiple of 64 KiB", cells_text(value));
+                let message = format!(
+                    "= {}: must be a multiple of 64 KiB, at least 0x20000",
+                    cells_text(value)
+                );
                 return Err(("redistributor-stride", message));
             }
         },
