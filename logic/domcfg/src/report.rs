@@ -12,7 +12,7 @@ use crate::layout::{GuestGic, Layout, layout};
 use crate::{DomainEntry, DomainSpec, Gic, HostSpec, Severity, SystemSpec, TreeError};
 
 /// Characters between the borders of a drawn map.
-const WIDTH: usize = 58;
+const WIDTH: usize = 57;
 
 /// What a check of a tree came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -273,7 +273,7 @@ fn draw(segments: &[Segment]) -> String {
         }
         last_end = range.end();
         let size = bytes_text(range.size());
-        let room = WIDTH.saturating_sub(size.len() + 3);
+        let room = WIDTH.saturating_sub(size.len() + 2);
         let label: String = label.chars().take(room).collect();
         text.push_str(&format!(
             "{:>#20x} | {label:<room$}{size} |\n",
@@ -284,15 +284,15 @@ fn draw(segments: &[Segment]) -> String {
     text
 }
 
-/// The largest unit that divides it, or KiB.
+/// In the largest unit that divides it; otherwise in KiB, rounded up.
 fn bytes_text(bytes: u64) -> String {
-    const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    const UNITS: [(u32, &str); 2] = [(30, "GiB"), (20, "MiB")];
     let whole = UNITS
         .iter()
         .find(|(shift, _)| bytes >= 1 << shift && bytes.is_multiple_of(1 << shift));
     match whole {
         Some((shift, unit)) => format!("{} {unit}", bytes >> shift),
-        None => format!("{bytes} B"),
+        None => format!("{} KiB", bytes.div_ceil(1024)),
     }
 }
 
