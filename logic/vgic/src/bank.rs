@@ -18,7 +18,7 @@ pub(crate) struct Bank {
     pub(crate) active: u32,
     /// Edge-triggered (else level-sensitive).
     pub(crate) edge: u32,
-    /// The group register as written. All interrupts are delivered alike.
+    /// The group register as written (GICv3; a GICv2 has one group). All are delivered alike.
     pub(crate) group: u32,
     /// In a list register of the vCPU that owns it.
     pub(crate) listed: u32,

@@ -48,6 +48,7 @@ mod distributor_v3;
 mod effect;
 mod inputs;
 mod list_register;
+mod loading;
 mod map;
 mod model;
 mod redistributor;

@@ -5,13 +5,16 @@
 //! number, so that nothing depends on what the hardware leaves in an invalid one.
 
 use crate::bank::{SGIS, each_bit, index};
-use crate::choice::{Choice, Ranked};
+use crate::choice::Ranked;
 use crate::config::Version;
 use crate::effect::{Effect, Flushed};
 use crate::list_register::ListRegister;
 use crate::model::{Place, TIMER_BIT, Vgic};
 use crate::vcpu::{NOTHING, SgiSources, TimerLink, VcpuState, WORDS};
 use abi::{VcpuId, VcpuSet};
+
+/// The most that `ICH_HCR_EL2.EOIcount` counts.
+const EOI_COUNT_MAX: u8 = 31;
 
 impl Vgic {
     /// The state of `vcpu`'s list registers as the hardware has them, at least those of the last
@@ -166,110 +169,31 @@ impl Vgic {
         self.announce(vcpu, at.word, at.bit)
     }
 
-    /// Ranks all candidates of `vcpu`; nothing is listed on it.
-    fn choose(&mut self, vcpu: VcpuId, capacity: usize) -> Choice {
-        let (mut active, mut pending) = (Ranked::new(capacity), Ranked::new(capacity));
-        let mut stays = 0;
-        let forwards = self.forwards();
-        let Some(state) = self.vcpu(vcpu) else {
-            return Choice::new(active, pending, 0);
-        };
-        for word_bit in each_bit(state.summary) {
-            let word = index(word_bit);
-            let Some(bank) = self.bank(vcpu, word) else {
-                continue;
-            };
-            let is_active = bank.active & state.owned(word);
-            let ready = bank.ready() & state.routed(word) & !bank.listed;
-            let is_pending = if forwards && !state.asleep { ready } else { 0 };
-            if is_active | ready != 0 {
-                stays |= word_bit;
-            }
-            let intid = |bit| (word * 32 + index(bit)) as u16;
-            each_bit(is_active).for_each(|bit| active.offer(bank.priority_of(bit), intid(bit)));
-            each_bit(is_pending).for_each(|bit| pending.offer(bank.priority_of(bit), intid(bit)));
-        }
-        if let Some(state) = self.vcpu_mut(vcpu) {
-            state.summary = stays;
-        }
-        Choice::new(active, pending, capacity)
-    }
-
-    /// Puts an active or ready interrupt into a list register of `at.vcpu`.
-    fn load(&mut self, at: Place) -> ListRegister {
-        let forwards = self.forwards();
-        let timer = self.is_linked_timer(at);
-        let by_sender = self.is_by_sender(at);
-        let physical = self.timer_pintid.map_or(0, |id| id.0);
-        let group = if self.version == Version::V3 {
-            ListRegister::GROUP_1
-        } else {
-            0
-        };
-        let Some(bank) = self.bank_mut(at.vcpu, at.word) else {
-            return ListRegister::INVALID;
-        };
-        let active = bank.active & at.bit != 0;
-        let edge = bank.edge & at.bit != 0;
-        // Only a plain edge-triggered interrupt may be pending and active at once.
-        let again =
-            edge && !timer && !by_sender && forwards && bank.latched & bank.enabled & at.bit != 0;
-        let pending = !active || again;
-        let carried = if pending { bank.latched & at.bit } else { 0 };
-        let intid = (at.word * 32 + index(at.bit)) as u32;
-        let mut lr = ListRegister::new(intid, bank.priority_of(at.bit)).with(group);
-        lr = lr.with(if active { ListRegister::ACTIVE } else { 0 });
-        lr = lr.with(if pending { ListRegister::PENDING } else { 0 });
-        bank.listed |= at.bit;
-        bank.latched &= !carried;
-        bank.carried |= carried;
-        let mut signals_end = !edge || timer;
-        let Some(state) = self.vcpu_mut(at.vcpu) else {
-            return ListRegister::INVALID;
-        };
-        if by_sender {
-            let (source, others) = state.sources.take(at.bit, pending);
-            lr = lr.with_physical(u32::from(source));
-            signals_end = others;
-            state.private.latched |= if others { at.bit } else { 0 };
-        }
-        if timer {
-            state.timer.linked |= pending && state.timer.held;
-            if state.timer.linked {
-                signals_end = false;
-                lr = lr.with(ListRegister::HARDWARE).with_physical(physical);
-            }
-        }
-        if at.word != 0 {
-            state.owned[at.word % WORDS] |= at.bit;
-            if let Some(spi) = self.spi_mut(at.word) {
-                spi.set_owner(at.bit, at.vcpu);
-            }
-        }
-        lr.with(if signals_end { ListRegister::EOI } else { 0 })
-    }
-
     /// Ends `count` active interrupts of `vcpu` that are in no list register, highest priority
     /// first: what `ICH_HCR_EL2.EOIcount` has counted (Arm IHI 0069). After `sync`.
     pub fn end_unlisted(&mut self, vcpu: VcpuId, count: u8) -> Effect {
-        let mut ended = Ranked::new(usize::from(count));
-        let Some(state) = self.vcpu(vcpu) else {
-            return Effect::NONE;
-        };
-        for word_bit in each_bit(state.summary) {
-            let word = index(word_bit);
-            if let Some(bank) = self.bank(vcpu, word) {
-                for bit in each_bit(bank.active & !bank.listed & state.owned(word)) {
-                    ended.offer(bank.priority_of(bit), (word * 32 + index(bit)) as u16);
-                }
-            }
-        }
         let mut effect = Effect::wake(vcpu);
-        for intid in ended.intids() {
-            let at = place_of(vcpu, intid);
+        for _ in 0..count.min(EOI_COUNT_MAX) {
+            let Some(at) = self.first_unlisted(vcpu) else {
+                break;
+            };
             effect.add(self.deactivate(vcpu, at.word, at.bit));
         }
         effect
+    }
+
+    /// The active interrupt of the highest priority that is in no list register.
+    fn first_unlisted(&self, vcpu: VcpuId) -> Option<Place> {
+        let mut first = Ranked::new(1);
+        let state = self.vcpu(vcpu)?;
+        for word_bit in each_bit(state.summary) {
+            let word = index(word_bit);
+            let bank = self.bank(vcpu, word)?;
+            for bit in each_bit(bank.active & !bank.listed & state.owned(word)) {
+                first.offer(bank.priority_of(bit), (word * 32 + index(bit)) as u16);
+            }
+        }
+        first.intids().next().map(|intid| place_of(vcpu, intid))
     }
 
     /// Whether the physical interrupt of the timer must be active while `vcpu` is resident: the

@@ -2,6 +2,7 @@
 
 use crate::access::Width;
 use crate::bank::{SGIS, each_bit};
+use crate::config::Version;
 use crate::effect::Effect;
 use crate::map::Bits;
 use crate::model::{Place, Vgic, implemented};
@@ -40,7 +41,9 @@ impl Vgic {
         };
         match bits {
             Bits::Group => {
-                if let Some(bank) = self.bank_mut(vcpu, word) {
+                if self.version == Version::V3
+                    && let Some(bank) = self.bank_mut(vcpu, word)
+                {
                     bank.group = value;
                 }
                 Effect::NONE
