@@ -69,6 +69,9 @@ pub(crate) fn check(
 
 /// Bytes of RAM that are not reserved.
 fn usable(host: &HostSpec) -> u64 {
+    if host.memory.is_empty() {
+        return u64::MAX;
+    }
     let shared = |a: &Range, b: &Range| {
         a.end()
             .min(b.end())
@@ -85,8 +88,9 @@ fn usable(host: &HostSpec) -> u64 {
     reserved.fold(bytes, u64::saturating_sub)
 }
 
+/// Without any memory, which is an error of its own, every place is as good.
 fn in_ram(range: Range, host: &HostSpec) -> bool {
-    host.memory.iter().any(|bank| bank.contains(range))
+    host.memory.is_empty() || host.memory.iter().any(|bank| bank.contains(range))
 }
 
 /// What is wrong with where a module lies. Domains may share a module: the same bytes, the same

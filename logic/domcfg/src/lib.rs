@@ -17,6 +17,7 @@ mod chosen;
 mod cmdline;
 mod cross;
 mod domain;
+mod early;
 mod error;
 mod finding;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod spec;
 mod tree;
 
 pub use cmdline::{CommandLine, ConsoleDevice, Conswitch, LogLevels, StartFocus, Timestamps, Vwfi};
+pub use early::early_uart;
 pub use error::TreeError;
 pub use finding::{Finding, Severity};
 pub use spec::{
