@@ -11,6 +11,7 @@
 
 mod header;
 mod node;
+mod plain;
 mod scan;
 mod values;
 
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 use abi::Range;
 
 pub(crate) use node::Node;
+pub(crate) use plain::PlainBlob;
 pub(crate) use values::{cells_text, read_cells, string_text, strings, u32_at};
 
 use crate::TreeError;

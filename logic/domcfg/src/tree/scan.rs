@@ -186,7 +186,7 @@ pub(super) const DEFAULTS: Record = Record {
 
 /// Length of the NUL-terminated name at `offset`, if it is printable ASCII without `/` and not
 /// longer than [`MAX_NAME`].
-fn name_len(block: &[u8], offset: usize) -> Option<usize> {
+pub(super) fn name_len(block: &[u8], offset: usize) -> Option<usize> {
     let rest = block.get(offset..)?;
     let window = rest.get(..rest.len().min(MAX_NAME + 1))?;
     let len = window.iter().position(|&byte| byte == 0)?;
