@@ -12,6 +12,7 @@ use regex_lite::Regex;
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     /// One byte a character: other than ASCII is kept as `?`, so that offsets are the same.
+    /// Without carriage returns: how many there are before a line feed says nothing.
     text: String,
     matched: usize,
 }
@@ -35,7 +36,8 @@ pub(super) enum View {
 impl Transcript {
     /// Adds what was received.
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        let ascii = bytes.iter().map(|&byte| {
+        let bytes = bytes.iter().filter(|&&byte| byte != b'\r');
+        let ascii = bytes.map(|&byte| {
             if byte.is_ascii() {
                 char::from(byte)
             } else {
@@ -161,7 +163,7 @@ fn focused(text: &str, breaks: Breaks) -> Part {
         let start = at + found;
         let kept = match breaks {
             Breaks::Kept => start,
-            Breaks::Joined => at + text[at..start].trim_end_matches(['\r', '\n']).len(),
+            Breaks::Joined => at + text[at..start].trim_end_matches('\n').len(),
         };
         part.push(text, at..kept);
         at = text[start..]
