@@ -1,8 +1,419 @@
-//! t
-use abi::*; use machine::lock::*; use machine::Boot;
-/// t
-pub fn boot(boot: Boot) -> ! { machine::early_message(boot.device_tree(), "hello\r\n"); machine::cpu::halt() }
-/// t
-pub fn secondary(_:CpuId, _: Token<Unlocked>) -> ! { machine::cpu::halt() }
-/// t
-pub fn find_uart(_t:&[u8]) -> Option<u64> { Some(0x0900_0000) }
+//! From the device tree to running domains: parse all, validate all, build all.
+
+use abi::{CpuId, Range};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use ::console::{Focus, Level, SwitchKey, Thresholds, Timestamps};
+use domcfg::{Conduit as TreeConduit, Enable, HostSpec, LogLevels, Severity, SystemSpec, UartKind};
+use machine::frames::{Frames, Module};
+use machine::gic::{self, Gic, Trigger};
+use machine::lock::{Lock, Token, Unlocked};
+use machine::uart::{Kind, Uart};
+use machine::{Boot, Conduit, STACK_BYTES};
+
+use crate::console::{Console, Source, Style};
+use crate::domain::Domain;
+use crate::domain::build::{Built, Site, build};
+use crate::run;
+use crate::schedule::{NEW, Queue};
+use crate::system::{Cpu, HostInterrupts, SYSTEM, System};
+use crate::timeline::Timeline;
+
+/// The size of the heap's growth steps.
+const HEAP_STEP: u64 = 64 << 10;
+
+/// What is known once the memory is set up.
+struct Early {
+    spec: SystemSpec,
+    console: Console,
+    timeline: Timeline,
+    frames: Frames,
+    tree: Option<Module>,
+    image: Range,
+    total_bytes: u64,
+}
+
+fn info(console: &mut Console, message: fmt::Arguments<'_>) {
+    console.print(Source::Host(Level::Info), message);
+}
+
+/// The boot CPU's start, on the boot stack.
+pub fn boot(mut boot: Boot) -> ! {
+    let mut timeline = Timeline::start();
+    let tree = boot.device_tree();
+    let spec = match domcfg::parse(tree) {
+        Ok(spec) => spec,
+        Err(error) => {
+            machine::early_message(tree, &format!("(XEN) {error}\r\n(XEN) halted\r\n"));
+            machine::cpu::halt()
+        }
+    };
+    timeline.mark("device tree parsed");
+    let mut console = open_console(&spec, boot.token());
+    banner(&mut console, &spec);
+    say_findings(&mut console, &spec);
+    let reserved: Vec<Range> =
+        spec.host.reserved.iter().chain(&spec.host.modules).copied().collect();
+    let memory = match boot.memory(&spec.host.memory, &reserved) {
+        Ok(memory) => memory,
+        Err(error) => stop(&mut console, format_args!("memory cannot be used: {error:?}\n")),
+    };
+    let mut frames = memory.frames;
+    let free = frames.free_bytes();
+    info(&mut console, format_args!(
+        "System RAM: {} MiB, {} MiB free; image at {}\n",
+        memory.total_bytes >> 20, free >> 20, memory.image
+    ));
+    timeline.mark("memory mapped");
+    let Some(stack) = frames.allocate(STACK_BYTES, abi::PAGE_SIZE) else {
+        stop(&mut console, format_args!("no memory for a stack\n"))
+    };
+    let early = Early {
+        spec,
+        console,
+        timeline,
+        frames,
+        tree: memory.tree,
+        image: memory.image,
+        total_bytes: memory.total_bytes,
+    };
+    boot.onto_stack(stack, early, go_on)
+}
+
+fn stop(console: &mut Console, why: fmt::Arguments<'_>) -> ! {
+    console.say(why);
+    console.drain();
+    machine::cpu::halt()
+}
+
+fn open_console(spec: &SystemSpec, token: &mut Token<Unlocked>) -> Console {
+    let line = &spec.command_line;
+    let wanted = line.console != domcfg::ConsoleDevice::None;
+    let uart = spec.host.uart.as_ref().filter(|_| wanted).and_then(|uart| {
+        let kind = match uart.kind {
+            UartKind::Pl011 => Kind::Pl011,
+            UartKind::Sbsa => Kind::Sbsa,
+        };
+        let registers = machine::map_device(uart.range, token)?;
+        machine::set_panic_uart(abi::Pa(uart.range.start()));
+        Some(Uart::new(registers, kind))
+    });
+    let thresholds = |levels: LogLevels| Thresholds { lower: levels.lower, upper: levels.upper };
+    let timestamps = match line.timestamps {
+        domcfg::Timestamps::None => Timestamps::None,
+        domcfg::Timestamps::Date => Timestamps::Date,
+        domcfg::Timestamps::DateMs => Timestamps::DateMs,
+        domcfg::Timestamps::Boot => Timestamps::Boot,
+        domcfg::Timestamps::Raw => Timestamps::Raw,
+    };
+    let style =
+        Style { host: thresholds(line.loglvl), guest: thresholds(line.guest_loglvl), timestamps };
+    let mut conswitch = String::new();
+    conswitch.extend(line.conswitch.letter);
+    if line.conswitch.start == domcfg::StartFocus::Hypervisor && !conswitch.is_empty() {
+        conswitch.push('x');
+    }
+    // The parser accepted it, so this is never the default by mistake.
+    let key = SwitchKey::parse(&conswitch).unwrap_or(SwitchKey::DEFAULT);
+    Console::new(uart, Focus::new(key), style)
+}
+
+fn banner(console: &mut Console, spec: &SystemSpec) {
+    let version = env!("CARGO_PKG_VERSION");
+    info(console, format_args!("Euxenite {version} (arm64), a hypervisor with Xen 4.20's guest interface\n"));
+    info(console, format_args!("Command line: {}\n", spec.command_line.raw));
+    if let Some(uart) = &spec.host.uart {
+        info(console, format_args!("Console: {} at {}\n", uart.path, uart.range));
+    }
+}
+
+fn say_findings(console: &mut Console, spec: &SystemSpec) {
+    for option in &spec.command_line.unknown {
+        console.print(Source::Host(Level::Warning), format_args!("option {option}: unknown, ignored\n"));
+    }
+    for finding in &spec.findings {
+        let level = match finding.severity {
+            Severity::Error => Level::Error,
+            Severity::Note => Level::Warning,
+        };
+        console.print(Source::Host(level), format_args!("{finding}\n"));
+    }
+    if spec.is_refused() {
+        stop(console, format_args!("config=strict: nothing is booted, as there are errors\n"));
+    }
+}
+
+/// The boot CPU on its own stack.
+fn go_on(mut token: Token<Unlocked>, mut early: Early) -> ! {
+    let gic = match open_gic(&early.spec.host, &mut token) {
+        Some(gic) => gic,
+        None => stop(&mut early.console, format_args!("the GIC's registers cannot be mapped\n")),
+    };
+    let interrupts = host_interrupts(&early.spec.host);
+    if !gic.start_cpu(CpuId(0), &private(interrupts)) {
+        stop(&mut early.console, format_args!("the GIC has no redistributor for the boot CPU\n"));
+    }
+    let version = if matches!(gic, Gic::V2(_)) { 2 } else { 3 };
+    info(&mut early.console, format_args!("GICv{version}: {} list registers\n", gic.list_registers()));
+    early.timeline.mark("interrupt controller ready");
+    let order = cpu_order(&early.spec.host);
+    let conduit = early.spec.host.psci.map(|conduit| match conduit {
+        TreeConduit::Smc => Conduit::Smc,
+        TreeConduit::Hvc => Conduit::Hvc,
+    });
+    let most = usize::from(early.spec.command_line.maxcpus.unwrap_or(u16::MAX));
+    let online = start_cpus(&mut early, conduit, &order, most, &mut token);
+    info(&mut early.console, format_args!("Brought up {} CPUs\n", online.len()));
+    early.timeline.mark("CPUs started");
+    let mut built = build_all(&mut early, &gic, interrupts, online.len());
+    early.timeline.mark("domains built");
+    give_back_modules(&mut early, &mut built.modules);
+    let system = assemble(&mut early, gic, interrupts, conduit, online, built.domains);
+    finish(early.timeline, system, &built.starts, token)
+}
+
+fn open_gic(host: &HostSpec, token: &mut Token<Unlocked>) -> Option<Gic> {
+    let frames = match &host.gic {
+        domcfg::Gic::V2 { distributor, cpu, hyp, .. } => gic::Frames::V2 {
+            distributor: machine::map_device(*distributor, token)?,
+            cpu: machine::map_device(*cpu, token)?,
+            hypervisor: machine::map_device(*hyp, token)?,
+        },
+        domcfg::Gic::V3 { distributor, redistributors, stride, .. } => {
+            let mut regions = Vec::new();
+            for region in redistributors {
+                regions.push(machine::map_device(*region, token)?);
+            }
+            gic::frames_v3(machine::map_device(*distributor, token)?, regions, *stride)
+        }
+    };
+    Some(Gic::new(frames))
+}
+
+fn host_interrupts(host: &HostSpec) -> HostInterrupts {
+    let maintenance = match host.gic {
+        domcfg::Gic::V2 { maintenance, .. } | domcfg::Gic::V3 { maintenance, .. } => maintenance,
+    };
+    HostInterrupts {
+        virtual_timer: host.timer.virt,
+        timer: host.timer.hyp,
+        maintenance,
+        uart: host.uart.as_ref().and_then(|uart| uart.interrupt),
+    }
+}
+
+fn private(interrupts: HostInterrupts) -> [abi::IntId; 3] {
+    [interrupts.virtual_timer, interrupts.timer, interrupts.maintenance]
+}
+
+/// The nodes' numbers with the boot CPU's first: the order of the logical numbers.
+fn cpu_order(host: &HostSpec) -> Vec<usize> {
+    let own = machine::cpu::affinity();
+    let boot = host.cpus.iter().position(|cpu| cpu.mpidr == own);
+    let others = (0..host.cpus.len()).filter(|index| Some(*index) != boot);
+    boot.into_iter().chain(others).collect()
+}
+
+/// Starts the other CPUs and gives the logical numbers of those that run.
+fn start_cpus(
+    early: &mut Early,
+    conduit: Option<Conduit>,
+    order: &[usize],
+    most: usize,
+    token: &mut Token<Unlocked>,
+) -> Vec<CpuId> {
+    let mut online = Vec::from([CpuId(0)]);
+    for index in order.iter().skip(1) {
+        if online.len() >= most.min(usize::from(domcfg::CpuSet::MAX)) {
+            break;
+        }
+        let Some(node) = early.spec.host.cpus.get(*index) else { continue };
+        let cpu = CpuId(online.len() as u16);
+        let result = match (&node.enable, conduit) {
+            (Enable::Psci, Some(conduit)) => match early.frames.allocate(STACK_BYTES, abi::PAGE_SIZE) {
+                Some(stack) => machine::start_cpu(conduit, node.mpidr, cpu, stack, token)
+                    .map_err(|error| format!("PSCI error {}", error.0)),
+                None => Err(String::from("no memory for its stack")),
+            },
+            (Enable::Psci, None) => Err(String::from("the tree has no PSCI node")),
+            (Enable::Other(method), _) => Err(format!("enable-method \"{method}\" is not supported")),
+        };
+        match result {
+            Ok(()) => online.push(cpu),
+            Err(why) => early.console.print(
+                Source::Host(Level::Error),
+                format_args!("CPU {:#x} is not started: {why}\n", node.mpidr),
+            ),
+        }
+    }
+    online
+}
+
+/// What building gave.
+struct BuiltAll {
+    domains: Vec<Domain>,
+    starts: Vec<lifecycle::Entry>,
+    modules: Vec<Module>,
+}
+
+fn build_all(early: &mut Early, gic: &Gic, interrupts: HostInterrupts, cpus: usize) -> BuiltAll {
+    let ranges = early.spec.host.modules.clone();
+    let mut modules: Vec<Module> =
+        ranges.iter().filter_map(|range| early.frames.module(*range)).collect();
+    let mut result = BuiltAll { domains: Vec::new(), starts: Vec::new(), modules: Vec::new() };
+    let mut home = 0;
+    for entry in &early.spec.domains {
+        let Some(spec) = &entry.spec else { continue };
+        grow_heap(&mut early.frames, spec.vcpus);
+        info(&mut early.console, format_args!("*** LOADING DOMU {} ({}) ***\n", spec.id, spec.path));
+        let content = |range: Range| {
+            modules.iter().find(|module| module.range() == range).map(Module::bytes)
+        };
+        let mut site = Site {
+            host: &early.spec.host,
+            gic,
+            frames: &mut early.frames,
+            cpus,
+            virtual_timer: interrupts.virtual_timer,
+        };
+        let ramdisk = spec.ramdisk.as_ref().map(|ramdisk| content(ramdisk.range));
+        let built = match (content(spec.kernel.range), ramdisk) {
+            (Some(kernel), None) => build(&mut site, spec, kernel, None, home),
+            (Some(kernel), Some(Some(ramdisk))) => build(&mut site, spec, kernel, Some(ramdisk), home),
+            _ => Err(format!("{}: a module is not in free RAM", spec.path)),
+        };
+        match built {
+            Ok(Built { domain, entry }) => {
+                home += usize::from(spec.vcpus);
+                early.console.add(domain.id);
+                info(&mut early.console, format_args!(
+                    "{}: {} vCPUs, {} MiB, entry {:#x}\n",
+                    domain.id, spec.vcpus, spec.memory_kib >> 10, entry.address
+                ));
+                result.domains.push(domain);
+                result.starts.push(entry);
+            }
+            Err(error) => early
+                .console
+                .print(Source::Host(Level::Error), format_args!("{error}: not built\n")),
+        }
+    }
+    result.modules.append(&mut modules);
+    result
+}
+
+/// Makes sure that building a domain finds heap: what a vCPU takes, and the domain itself.
+fn grow_heap(frames: &mut Frames, vcpus: u16) {
+    let wanted = (u64::from(vcpus) * (4 << 10) + (64 << 10)).next_multiple_of(HEAP_STEP);
+    if let Some(extent) = frames.allocate(wanted, abi::PAGE_SIZE) {
+        machine::heap::grow(extent);
+    }
+}
+
+fn give_back_modules(early: &mut Early, modules: &mut Vec<Module>) {
+    for module in modules.drain(..).chain(early.tree.take()) {
+        // What cannot be tracked stays out of use.
+        let _ = early.frames.release_module(module);
+    }
+}
+
+fn assemble(
+    early: &mut Early,
+    gic: Gic,
+    interrupts: HostInterrupts,
+    conduit: Option<Conduit>,
+    online: Vec<CpuId>,
+    domains: Vec<Domain>,
+) -> System {
+    let cpus: Box<[Cpu]> = online
+        .into_iter()
+        .map(|id| Cpu {
+            id,
+            queue: Lock::new(Queue::new(id)),
+            idle: AtomicBool::new(false),
+            online: AtomicBool::new(false),
+        })
+        .collect();
+    let guests: u64 = early.spec.accepted().map(|spec| spec.memory_kib << 10).sum();
+    let built: u64 = domains.len() as u64;
+    let free = early.frames.free_bytes();
+    let kept = early.total_bytes.saturating_sub(free).saturating_sub(guests);
+    let reserved: u64 = early.spec.host.reserved.iter().map(|range| range.size()).sum();
+    info(&mut early.console, format_args!(
+        "Memory: {} KiB kept for the hypervisor (image {} KiB, heap {} KiB), {} MiB given to {built} guests, {} MiB free\n",
+        kept.saturating_sub(reserved) >> 10,
+        early.image.size() >> 10,
+        machine::heap::size_bytes() >> 10,
+        guests >> 20,
+        free >> 20,
+    ));
+    let silent = Style { host: Thresholds::HOST_DEFAULT, guest: Thresholds::GUEST_DEFAULT, timestamps: Timestamps::None };
+    let unused = Console::new(None, Focus::new(SwitchKey::DEFAULT), silent);
+    let console = core::mem::replace(&mut early.console, unused);
+    let frames = core::mem::replace(&mut early.frames, Frames::empty());
+    System {
+        gic,
+        interrupts,
+        conduit,
+        cpus,
+        alive: AtomicU32::new(domains.len() as u32),
+        domains: domains.into_boxed_slice(),
+        console: Lock::new(console),
+        frames: Lock::new(frames),
+        reclaims: AtomicU32::new(0),
+        trap_wait: early.spec.command_line.vwfi == domcfg::Vwfi::Trap,
+    }
+}
+
+/// Sets the root, lets the other CPUs in, starts the domains, and runs.
+fn finish(mut timeline: Timeline, system: System, starts: &[lifecycle::Entry], mut token: Token<Unlocked>) -> ! {
+    let _ = SYSTEM.set(system);
+    let Some(system) = SYSTEM.get() else { machine::cpu::halt() };
+    for (domain, entry) in system.domains.iter().zip(starts) {
+        // It was just built, which is the state to start it from.
+        let effects = domain.control.lock(&mut token).state.start(*entry);
+        let Ok(effects) = effects else { continue };
+        for slot in effects.wake.iter().filter_map(|vcpu| domain.slot(vcpu)) {
+            slot.starting.store(true, Ordering::Release);
+            let key = sched::VcpuKey { domain: domain.id, vcpu: slot.id };
+            let _ = system.admit(key, slot, NEW, CpuId(0), &mut token);
+        }
+    }
+    if let Some(uart) = system.interrupts.uart {
+        system.gic.enable_shared(uart, Trigger::Level);
+    }
+    timeline.mark("domains started");
+    {
+        let mut console = system.console.lock(&mut token);
+        console.listen();
+        timeline.print(&mut console);
+        let switched = console.focus.start();
+        console.announce(switched);
+    }
+    machine::cpu::send_event();
+    run::run(system, CpuId(0), token)
+}
+
+/// Every other CPU's start, on its own stack.
+pub fn secondary(id: CpuId, token: Token<Unlocked>) -> ! {
+    let system = loop {
+        if let Some(system) = SYSTEM.get() {
+            break system;
+        }
+        machine::cpu::wait_for_event();
+    };
+    if !system.gic.start_cpu(id, &private(system.interrupts)) {
+        machine::cpu::halt()
+    }
+    run::run(system, id, token)
+}
+
+/// The console UART of a tree, for a message before anything works; allocates nothing.
+pub fn find_uart(tree: &[u8]) -> Option<u64> {
+    domcfg::early_uart(tree)
+}

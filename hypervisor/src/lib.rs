@@ -1,4 +1,22 @@
-//! The hypervisor.
+//! The hypervisor: a library that any host can build and test, and a thin binary.
+//!
+//! Reading order: [`boot`] (from the device tree to running domains), [`run`] (the loop: a guest
+//! runs, stops, and what it wanted is done), [`mmio`], [`domain`], [`console`].
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod arch;
 pub mod boot;
+pub mod console;
+pub mod domain;
+pub mod hypercall;
+pub mod interrupts;
+pub mod keys;
+pub mod mmio;
+pub mod reclaim;
+pub mod run;
+pub mod schedule;
+pub mod system;
+pub mod timeline;

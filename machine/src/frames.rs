@@ -142,6 +142,15 @@ impl Frames {
         Ok(frames)
     }
 
+    /// No RAM at all.
+    pub const fn empty() -> Self {
+        Self {
+            memory: ArrayVec::new_const(),
+            free: ArrayVec::new_const(),
+            modules: ArrayVec::new_const(),
+        }
+    }
+
     /// Bytes that are free.
     pub fn free_bytes(&self) -> u64 {
         self.free.iter().map(|range| range.size()).sum()

@@ -16,6 +16,7 @@ pub mod exit;
 pub mod frames;
 pub mod heap;
 pub mod lock;
+pub mod once;
 
 #[cfg(all(target_arch = "aarch64", target_os = "none"))]
 mod arm64;

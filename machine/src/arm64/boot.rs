@@ -190,19 +190,25 @@ impl Boot {
         Ok(Memory { frames, tree, image, total_bytes })
     }
 
-    /// Goes on in `next` on a stack with guard pages, as CPU 0.
-    pub fn onto_stack(mut self, stack: Extent, next: fn(Token<Unlocked>) -> !) -> ! {
-        extern "C" fn go(argument: u64) -> ! {
-            // SAFETY: `argument` is the function pointer passed below.
-            let next: fn(Token<Unlocked>) -> ! = unsafe { core::mem::transmute(argument) };
-            next(cpu_token())
+    /// Goes on in `next`, with `state`, on a stack with guard pages, as CPU 0.
+    pub fn onto_stack<T>(mut self, stack: Extent, state: T, next: fn(Token<Unlocked>, T) -> !) -> ! {
+        extern "C" fn go<T>(argument: u64) -> ! {
+            // SAFETY: `argument` is the box leaked below, and this is its one use.
+            let call = unsafe { Box::from_raw(argument as *mut Call<T>) };
+            let Call { state, next } = *call;
+            next(cpu_token(), state)
         }
-        match map_stack(CpuId(0), stack, &mut self.token) {
-            // SAFETY: the old stack is left for good; the token of this CPU, which lives on it,
-            // is never used again.
-            Some(top) => unsafe { call_on_stack(next as usize as u64, top, go as *const () as u64) },
-            None => panic!("no stack for the boot CPU"),
+        struct Call<T> {
+            state: T,
+            next: fn(Token<Unlocked>, T) -> !,
         }
+        let Some(top) = map_stack(CpuId(0), stack, &mut self.token) else {
+            panic!("no stack for the boot CPU")
+        };
+        let call = Box::into_raw(Box::new(Call { state, next }));
+        // SAFETY: the old stack is left for good: nothing on it is used again, this CPU's old
+        // token included.
+        unsafe { call_on_stack(call as u64, top, go::<T> as *const () as u64) }
     }
 
     /// The boot CPU's token.

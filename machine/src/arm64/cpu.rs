@@ -40,6 +40,11 @@ pub fn set_trap_wfe(trap: TrapWfe) {
     write!("hcr_el2", if trap == TrapWfe::Yes { HCR | HCR_TRAP_WFE } else { HCR });
 }
 
+/// Makes a virtual SError pending for the guest on this CPU, until `HCR_EL2` is written anew.
+pub(crate) fn pend_serror() {
+    write!("hcr_el2", read!("hcr_el2") | 1 << 8);
+}
+
 /// Sets the traps that stay the same for all guests.
 pub(crate) fn init() {
     set_trap_wfe(TrapWfe::No);
@@ -76,6 +81,19 @@ pub fn wait_for_interrupt() {
     dsb_sy();
     // SAFETY: waits only.
     unsafe { core::arch::asm!("wfi", options(nostack)) };
+}
+
+/// Waits until another CPU calls [`send_event`], or for less.
+pub fn wait_for_event() {
+    // SAFETY: waits only.
+    unsafe { core::arch::asm!("wfe", options(nostack)) };
+}
+
+/// Ends the [`wait_for_event`] of all CPUs.
+pub fn send_event() {
+    super::sysreg::dsb_ishst();
+    // SAFETY: a hint only.
+    unsafe { core::arch::asm!("sev", options(nostack)) };
 }
 
 /// Stops this CPU for good.

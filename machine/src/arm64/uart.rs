@@ -49,13 +49,16 @@ impl Uart {
         uart
     }
 
-    /// Sends `byte` if there is room.
-    pub fn try_send(&self, byte: u8) -> bool {
-        if self.registers.read32(FR) & FR_TX_FULL != 0 {
-            return false;
-        }
+    /// Whether a byte can be sent.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.registers.read32(FR) & FR_TX_FULL == 0
+    }
+
+    /// Sends `byte`; it is lost if there is no room.
+    #[inline]
+    pub fn send(&self, byte: u8) {
         self.registers.write32(DR, u32::from(byte));
-        true
     }
 
     /// The next received byte.

@@ -30,6 +30,7 @@ pub struct Vcpu {
 
 /// What `VTTBR_EL2` and `VTCR_EL2` hold for a domain.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Stage2Base {
     /// The root table(s).
     pub root: Pa,
@@ -47,6 +48,7 @@ const SCTLR_START: u64 = 0x00c5_0078;
 macro_rules! el1_registers {
     ($($field:ident = $name:literal),* $(,)?) => {
         #[derive(Default)]
+        #[repr(C)]
         struct El1 { $($field: u64),* }
 
         impl El1 {
@@ -154,6 +156,11 @@ impl Vcpu {
         self.pstate &= !(1 << 21 | 3 << 10);
     }
 
+    /// Goes back to the instruction behind which the PC is.
+    pub fn rewind_instruction(&mut self) {
+        self.pc = self.pc.wrapping_sub(4);
+    }
+
     /// Makes this vCPU the resident one of this CPU: all its registers but the general ones go
     /// into the CPU. The one before it must have been saved.
     pub fn load(&mut self, gic: &Gic) {
@@ -215,6 +222,12 @@ impl Vcpu {
         write!("spsr_el1", self.pstate);
         self.pc = read!("vbar_el1").wrapping_add(offset);
         self.pstate = PSTATE_START;
+    }
+
+    /// Passes an asynchronous external abort on to the resident guest, which takes it as soon as
+    /// it has unmasked it (`HCR_EL2.VSE`, Arm ARM D1.3.6).
+    pub fn inject_serror(&mut self) {
+        super::cpu::pend_serror();
     }
 
     /// Whether the guest runs 32-bit code.

@@ -66,6 +66,7 @@ pub enum Gic {
 
 /// What of a guest's virtual CPU interface is saved: its control register and active priorities.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct CpuInterface {
     vmcr: u64,
     active_priorities: [u64; 8],
@@ -150,16 +151,16 @@ impl Gic {
         each!(self, gic => gic.list_registers())
     }
 
-    /// Reads the first `values.len()` list registers of the resident guest, in GICv3's layout.
+    /// List register `index` of the resident guest, in GICv3's layout.
     #[inline]
-    pub fn read_list_registers(&self, values: &mut [u64]) {
-        each!(self, gic => gic.read_list_registers(values));
+    pub fn read_list_register(&self, index: u8) -> u64 {
+        each!(self, gic => gic.read_list_register(index))
     }
 
-    /// Writes the first `values.len()` list registers of the resident guest, in GICv3's layout.
+    /// Sets list register `index` of the resident guest, in GICv3's layout.
     #[inline]
-    pub fn write_list_registers(&self, values: &[u64]) {
-        each!(self, gic => gic.write_list_registers(values));
+    pub fn write_list_register(&self, index: u8, value: u64) {
+        each!(self, gic => gic.write_list_register(index, value));
     }
 
     /// Sets the underflow interrupt of this CPU.

@@ -135,17 +135,13 @@ impl GicV2 {
     }
 
     #[inline]
-    pub(super) fn read_list_registers(&self, values: &mut [u64]) {
-        for (index, value) in values.iter_mut().enumerate() {
-            *value = widen(self.hypervisor.read32(GICH_LR + 4 * index as u64));
-        }
+    pub(super) fn read_list_register(&self, index: u8) -> u64 {
+        widen(self.hypervisor.read32(GICH_LR + 4 * u64::from(index)))
     }
 
     #[inline]
-    pub(super) fn write_list_registers(&self, values: &[u64]) {
-        for (index, value) in values.iter().enumerate() {
-            self.hypervisor.write32(GICH_LR + 4 * index as u64, narrow(*value));
-        }
+    pub(super) fn write_list_register(&self, index: u8, value: u64) {
+        self.hypervisor.write32(GICH_LR + 4 * u64::from(index), narrow(value));
     }
 
     #[inline]

@@ -203,17 +203,13 @@ impl GicV3 {
     }
 
     #[inline]
-    pub(super) fn read_list_registers(&self, values: &mut [u64]) {
-        for (index, value) in values.iter_mut().enumerate() {
-            *value = read_list_register(index);
-        }
+    pub(super) fn read_list_register(&self, index: u8) -> u64 {
+        read_list_register(index)
     }
 
     #[inline]
-    pub(super) fn write_list_registers(&self, values: &[u64]) {
-        for (index, value) in values.iter().enumerate() {
-            write_list_register(index, *value);
-        }
+    pub(super) fn write_list_register(&self, index: u8, value: u64) {
+        write_list_register(index, value);
     }
 
     #[inline]
@@ -269,7 +265,7 @@ fn start_cpu_interface() {
     write!("S3_0_C12_C12_4", 1 << 1); // ICC_CTLR_EL1: EOImode
     write!("S3_0_C12_C12_7", 1); // ICC_IGRPEN1_EL1
     write!("S3_4_C12_C11_0", ICH_HCR_ENABLE); // ICH_HCR_EL2
-    for index in 0..(read!("S3_4_C12_C11_1") & 0x1f) as usize + 1 {
+    for index in 0..(read!("S3_4_C12_C11_1") & 0x1f) as u8 + 1 {
         write_list_register(index, 0);
     }
     isb();
@@ -278,12 +274,12 @@ fn start_cpu_interface() {
 macro_rules! list_registers {
     ($($index:literal = $name:literal),* $(,)?) => {
         #[inline]
-        fn read_list_register(index: usize) -> u64 {
+        fn read_list_register(index: u8) -> u64 {
             match index { $($index => read!($name),)* _ => 0 }
         }
 
         #[inline]
-        fn write_list_register(index: usize, value: u64) {
+        fn write_list_register(index: u8, value: u64) {
             match index { $($index => write!($name, value),)* _ => {} }
         }
     };

@@ -1,0 +1,100 @@
+//! `HVC #0` and `SMC #0`: PSCI and SMCCC (Arm DEN0022, DEN0028) as `logic/lifecycle` decodes them.
+
+use abi::{VcpuSet, psci, smccc};
+use lifecycle::psci::{Call, MIGRATION_NOT_REQUIRED, decode, features};
+use lifecycle::{Effects, PsciError};
+
+use crate::run::{Cpu, Next};
+
+/// Performs the call that the resident guest's registers describe.
+pub fn call(cpu: &mut Cpu<'_>) -> Next {
+    let arguments = cpu.with_registers(|registers| {
+        let x = |index| registers.cpu.register(index);
+        (x(0), [x(1), x(2), x(3)])
+    });
+    let Some((function, arguments)) = arguments else { return Next::Choose };
+    let call = decode(function as u32, arguments);
+    match call {
+        Call::Version => cpu.answer(psci::VERSION_1_1),
+        Call::SmcccVersion => cpu.answer(smccc::VERSION_1_2),
+        Call::Features { function } => cpu.answer(sign_extend(features(function))),
+        Call::MigrateInfoType => cpu.answer(MIGRATION_NOT_REQUIRED),
+        Call::ArchFeatures { function } => cpu.answer(arch_features(function)),
+        Call::Workaround(_) => cpu.answer(0),
+        Call::HypervisorCallCount => cpu.answer(lifecycle::smccc::CALLS),
+        Call::HypervisorUid => answer_all(cpu, &lifecycle::smccc::UID),
+        Call::HypervisorRevision => answer_all(cpu, &lifecycle::smccc::REVISION),
+        Call::CpuSuspend => {
+            let _ = cpu.answer(sign_extend(psci::SUCCESS));
+            cpu.wait()
+        }
+        Call::AffinityInfo { .. }
+        | Call::CpuOn { .. }
+        | Call::CpuOff
+        | Call::SystemOff
+        | Call::SystemReset
+        | Call::SystemSuspend { .. } => power(cpu, call),
+        Call::Unknown => {
+            cpu.report(format_args!("unknown SMC or HVC function {:#x}\n", function as u32));
+            cpu.answer(smccc::UNKNOWN)
+        }
+    }
+}
+
+/// Which functions of the architecture's range are there: no workaround is needed from here, as
+/// nothing of the hypervisor's is in the guest's address space and the firmware's own mitigations
+/// stay the firmware's.
+fn arch_features(function: u32) -> u64 {
+    match function {
+        smccc::VERSION | smccc::ARCH_FEATURES => 0,
+        _ => smccc::UNKNOWN,
+    }
+}
+
+fn answer_all(cpu: &mut Cpu<'_>, values: &[u64]) -> Next {
+    cpu.with_registers(|registers| {
+        for (index, value) in (0..).zip(values) {
+            registers.cpu.set_register(index, *value);
+        }
+    });
+    Next::Run
+}
+
+const fn sign_extend(code: i32) -> u64 {
+    code as i64 as u64
+}
+
+fn power(cpu: &mut Cpu<'_>, call: Call) -> Next {
+    enum Answer {
+        Value(u64),
+        Effects(Effects),
+    }
+    let result = cpu.with_life(|life, vcpu| match call {
+        Call::AffinityInfo { target, lowest_level } => {
+            life.state.affinity_info(target, lowest_level).map(|info| Answer::Value(info as u64))
+        }
+        Call::CpuOn { target, entry, context } => {
+            life.state.cpu_on(vcpu, target, entry, context).map(Answer::Effects)
+        }
+        Call::CpuOff => life.state.cpu_off(vcpu).map(Answer::Effects),
+        Call::SystemOff => life.state.system_off(vcpu, VcpuSet::EMPTY).map(Answer::Effects),
+        Call::SystemReset => life.state.system_reset(vcpu, VcpuSet::EMPTY).map(Answer::Effects),
+        Call::SystemSuspend { entry, context } => life
+            .state
+            .system_suspend(vcpu, entry, context)
+            .map(Answer::Effects),
+        _ => Err(PsciError::InvalidParameters),
+    });
+    match result {
+        None => Next::Choose,
+        Some(Ok(Answer::Value(value))) => cpu.answer(value),
+        Some(Ok(Answer::Effects(effects))) => {
+            let _ = cpu.answer(sign_extend(psci::SUCCESS));
+            cpu.apply(effects)
+        }
+        Some(Err(error)) => match error.code() {
+            Some(code) => cpu.answer(sign_extend(code)),
+            None => Next::Choose,
+        },
+    }
+}

@@ -1,0 +1,151 @@
+//! Trapped system registers: what is emulated, and how.
+//!
+//! A table by encoding. What is not in it is undefined for a guest (Arm ARM D1.4).
+
+use abi::arm;
+use machine::exit::{Direction, Sysreg, SysregAccess};
+use machine::timer as host_timer;
+use vgic::Level;
+
+use super::identification;
+use crate::run::{Cpu, Next};
+
+const ACTLR_EL1: Sysreg = Sysreg::new(3, 0, 1, 0, 1);
+const ICC_SGI1R_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 5);
+const ICC_ASGI1R_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 6);
+const ICC_SGI0R_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 7);
+const ICC_SRE_EL1: Sysreg = Sysreg::new(3, 0, 12, 12, 5);
+const CNTP_TVAL_EL0: Sysreg = Sysreg::new(3, 3, 14, 2, 0);
+const CNTP_CTL_EL0: Sysreg = Sysreg::new(3, 3, 14, 2, 1);
+const CNTP_CVAL_EL0: Sysreg = Sysreg::new(3, 3, 14, 2, 2);
+const OSLSR_EL1: Sysreg = Sysreg::new(2, 0, 1, 1, 4);
+
+/// What a trapped access comes to.
+enum Outcome {
+    /// A read gives this; a write is done.
+    Done(u64),
+    /// There is no such register.
+    Undefined,
+}
+
+/// Emulates a trapped access of the resident guest.
+pub fn emulate(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
+    let Some(value) = cpu.with_registers(|registers| registers.cpu.register(access.general)) else {
+        return Next::Choose;
+    };
+    if access.register == ICC_SGI1R_EL1 && access.direction == Direction::Write {
+        cpu.skip_instruction();
+        return cpu.with_vgic(|devices, vcpu| devices.vgic.send_sgi_v3(vcpu, value));
+    }
+    let outcome = match access.register {
+        CNTP_TVAL_EL0 | CNTP_CTL_EL0 | CNTP_CVAL_EL0 => return physical_timer(cpu, access, value),
+        register => match access.direction {
+            Direction::Read => read(register),
+            Direction::Write => write(register),
+        },
+    };
+    match outcome {
+        Outcome::Done(value) => {
+            finish(cpu, access, value);
+            Next::Run
+        }
+        Outcome::Undefined => {
+            cpu.report(format_args!(
+                "{} of system register {}: undefined\n",
+                if access.direction == Direction::Read { "read" } else { "write" },
+                access.register
+            ));
+            cpu.inject_undefined();
+            Next::Run
+        }
+    }
+}
+
+fn finish(cpu: &mut Cpu<'_>, access: SysregAccess, value: u64) {
+    if access.direction == Direction::Read {
+        cpu.with_registers(|registers| registers.cpu.set_register(access.general, value));
+    }
+    cpu.skip_instruction();
+}
+
+fn read(register: Sysreg) -> Outcome {
+    if let Some(hardware) = machine::identification::hardware(register) {
+        return Outcome::Done(identification::visible(register, hardware));
+    }
+    match register {
+        // The implementation defined control register has no bit that a guest may set.
+        ACTLR_EL1 => Outcome::Done(0),
+        ICC_SRE_EL1 => Outcome::Done(7),
+        // The OS lock is implemented and never locked.
+        OSLSR_EL1 => Outcome::Done(1 << 3),
+        _ if is_debug(register) => Outcome::Done(0),
+        _ => Outcome::Undefined,
+    }
+}
+
+fn write(register: Sysreg) -> Outcome {
+    match register {
+        ACTLR_EL1 | ICC_SRE_EL1 => Outcome::Done(0),
+        // Group 0 and the other security state's group 1: no interrupt of theirs exists.
+        ICC_SGI0R_EL1 | ICC_ASGI1R_EL1 => Outcome::Done(0),
+        _ if is_set_way(register) || is_debug(register) => Outcome::Done(0),
+        _ => Outcome::Undefined,
+    }
+}
+
+/// `DC ISW`, `DC CSW`, `DC CISW`: by set and way, which says nothing about a guest's memory. The
+/// hypervisor's tables make all RAM coherent, so there is nothing to do.
+fn is_set_way(register: Sysreg) -> bool {
+    matches!(register.fields(), (1, 0, 7, 6 | 10 | 14, 2))
+}
+
+/// Self-hosted debug: breakpoints and watchpoints exist and never match; the OS lock is open.
+fn is_debug(register: Sysreg) -> bool {
+    match register.fields() {
+        // DBGBVR<n>, DBGBCR<n>, DBGWVR<n>, DBGWCR<n>, for the two of each that are announced.
+        (2, 0, 0, 0..=1, 4..=7) => true,
+        // MDCCINT_EL1, MDSCR_EL1, OSDTRRX_EL1, OSDTRTX_EL1, OSECCR_EL1.
+        (2, 0, 0, 2, 0 | 2) | (2, 0, 0, 0, 2) | (2, 0, 0, 3 | 6, 2) => true,
+        // OSLAR_EL1, OSLSR_EL1, OSDLR_EL1, DBGPRCR_EL1, MDRAR_EL1.
+        (2, 0, 1, 0, 0 | 4) | (2, 0, 1, 1 | 3 | 4, 4) => true,
+        // DBGCLAIMSET_EL1, DBGCLAIMCLR_EL1, DBGAUTHSTATUS_EL1.
+        (2, 0, 7, 8 | 9 | 14, 6) => true,
+        // MDCCSR_EL0, DBGDTR_EL0, DBGDTRRX_EL0.
+        (2, 3, 0, 1 | 4 | 5, 0) => true,
+        _ => false,
+    }
+}
+
+fn physical_timer(cpu: &mut Cpu<'_>, access: SysregAccess, value: u64) -> Next {
+    let now = host_timer::now();
+    let read = access.direction == Direction::Read;
+    let answer = cpu.with_registers(|registers| {
+        let timer = &mut registers.physical_timer;
+        match access.register {
+            CNTP_CTL_EL0 if read => return timer.control(now),
+            CNTP_CVAL_EL0 if read => return timer.compare(),
+            CNTP_TVAL_EL0 if read => return timer.remaining(now),
+            CNTP_CTL_EL0 => timer.set_control(value),
+            CNTP_CVAL_EL0 => timer.set_compare(value),
+            _ => timer.set_remaining(value, now),
+        }
+        0
+    });
+    finish(cpu, access, answer.unwrap_or(0));
+    if read {
+        return Next::Run;
+    }
+    update_physical_timer(cpu)
+}
+
+/// Brings the physical timer's interrupt line up to date.
+pub fn update_physical_timer(cpu: &mut Cpu<'_>) -> Next {
+    let now = host_timer::now();
+    let fires = cpu.with_registers(|registers| registers.physical_timer.fires(now));
+    let level = if fires == Some(true) { Level::High } else { Level::Low };
+    let next = cpu.with_vgic(|devices, vcpu| {
+        devices.vgic.set_level(vcpu, arm::PHYSICAL_TIMER, level)
+    });
+    cpu.arm_timer();
+    next
+}

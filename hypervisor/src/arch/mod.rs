@@ -1,0 +1,3 @@
+//! What a guest sees of each architecture's own interfaces.
+
+pub mod arm64;

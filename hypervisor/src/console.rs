@@ -1,0 +1,258 @@
+//! The console: one serial line for the hypervisor and all domains.
+//!
+//! What bytes mean is `logic/console`'s; here its parts meet the UART and the clock. The whole of
+//! it lies in one lock of the highest rank, so that anybody may write at any time.
+
+use abi::{DomId, VcpuId};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use ::console::{
+    Decision, Focus, Focused, FocusedPrefix, Input, LINE_MAX, Level, LineAssembler, Now, Origin,
+    OutputRing, Prefix, RateLimit, Screen, Stamp, Switched, Text, Thresholds, Timestamps, Writer,
+};
+use machine::timer;
+use machine::uart::{Uart, WantRoom};
+
+/// Bytes of output that wait for the UART.
+const RING_BYTES: usize = 8192;
+/// The longest message; what is longer is cut.
+const MESSAGE_BYTES: usize = 512;
+/// The most bytes given to the UART in one go, which bounds an exit.
+const PUMP_BYTES: usize = 256;
+
+/// Whose message it is, and how much it matters.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// The hypervisor's own.
+    Host(Level),
+    /// About what a vCPU did.
+    Guest(Level, DomId, VcpuId),
+}
+
+/// How messages look and which appear.
+pub struct Style {
+    /// Thresholds of the hypervisor's own messages.
+    pub host: Thresholds,
+    /// Thresholds of messages about guests.
+    pub guest: Thresholds,
+    /// Time stamps.
+    pub timestamps: Timestamps,
+}
+
+struct Guest {
+    domain: DomId,
+    lines: LineAssembler,
+    limit: RateLimit,
+}
+
+/// Whether a domain may go on writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It may.
+    Open,
+    /// Its transmitter must be held until the ring has room for it again.
+    Congested,
+}
+
+/// The console.
+pub struct Console {
+    /// Who has the input.
+    pub focus: Focus,
+    style: Style,
+    screen: Screen,
+    ring: Box<OutputRing<RING_BYTES>>,
+    uart: Option<Uart>,
+    room_wanted: WantRoom,
+    guests: Vec<Guest>,
+    held: Vec<DomId>,
+    host_limit: RateLimit,
+    start_ticks: u64,
+}
+
+impl Console {
+    /// A console on `uart`, or one that keeps silent.
+    pub fn new(uart: Option<Uart>, focus: Focus, style: Style) -> Self {
+        Self {
+            focus,
+            style,
+            screen: Screen::new(),
+            ring: Box::new(OutputRing::new()),
+            uart,
+            room_wanted: WantRoom::No,
+            guests: Vec::new(),
+            held: Vec::new(),
+            host_limit: RateLimit::new(),
+            start_ticks: timer::now(),
+        }
+    }
+
+    /// Makes room for `domain`'s output; at boot, as it allocates.
+    pub fn add(&mut self, domain: DomId) {
+        let lines = LineAssembler::new(Prefix::Uart(domain), FocusedPrefix::None);
+        self.guests.push(Guest { domain, lines, limit: RateLimit::new() });
+        self.held.reserve(self.guests.len());
+        // More domains than the ring of the focus has room for can write but not be typed at.
+        let _ = self.focus.add(domain);
+    }
+
+    /// Nanoseconds since the console started.
+    pub fn elapsed_ns(&self) -> u64 {
+        timer::nanoseconds(timer::now().saturating_sub(self.start_ticks))
+    }
+
+    fn stamp(&self) -> Stamp {
+        let ticks = timer::now();
+        let boot_ns = timer::nanoseconds(ticks.saturating_sub(self.start_ticks));
+        Stamp { style: self.style.timestamps, now: Now { boot_ns, ticks, wall_ms: None } }
+    }
+
+    /// Prints a message if its level passes: whole lines, each with its prefix.
+    pub fn print(&mut self, source: Source, message: fmt::Arguments<'_>) {
+        let now_ns = self.elapsed_ns();
+        let (decision, prefix) = match source {
+            Source::Host(level) => (
+                self.style.host.decide(level, now_ns, &mut self.host_limit),
+                Prefix::Hypervisor,
+            ),
+            Source::Guest(level, domain, vcpu) => {
+                let guest = self.guests.iter_mut().find(|guest| guest.domain == domain);
+                let limit = guest.map_or(&mut self.host_limit, |guest| &mut guest.limit);
+                (self.style.guest.decide(level, now_ns, limit), Prefix::Vcpu(domain, vcpu))
+            }
+        };
+        if let Decision::Print(suppressed) = decision {
+            if suppressed.0 > 0 {
+                self.line(prefix, format_args!("{suppressed}\n"));
+            }
+            self.line(prefix, message);
+        }
+    }
+
+    /// Prints whatever the thresholds are: answers to keys, and what the user must know.
+    pub fn say(&mut self, message: fmt::Arguments<'_>) {
+        self.line(Prefix::Hypervisor, message);
+    }
+
+    /// Prints a line without prefix, as the focus messages are.
+    pub fn announce(&mut self, switched: Switched) {
+        self.settle(switched);
+        self.line(Prefix::Hypervisor, format_args!("{switched}\n"));
+    }
+
+    /// The focus moved: partial lines of both sides are ended.
+    fn settle(&mut self, switched: Switched) {
+        let stamp = self.stamp();
+        for target in [switched.from, switched.to] {
+            let ::console::Target::Domain(domain) = target else { continue };
+            if let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) {
+                let origin = Origin::Domain(domain);
+                let mut sink = self.ring.sink(origin);
+                guest.lines.flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
+            }
+        }
+    }
+
+    fn line(&mut self, prefix: Prefix, message: fmt::Arguments<'_>) {
+        let mut text = Text::<MESSAGE_BYTES>::new();
+        // What does not fit is cut; the sink itself never fails.
+        let _ = Writer::new(&mut text, prefix, self.stamp()).write_fmt(message);
+        let mut sink = self.ring.sink(Origin::Hypervisor);
+        self.screen.writer(Origin::Hypervisor, &mut sink).lines(text.as_bytes());
+        self.pump();
+    }
+
+    /// A domain wrote `byte` to its UART.
+    pub fn guest_byte(&mut self, domain: DomId, byte: u8) -> Flow {
+        let stamp = self.stamp();
+        let focused = self.focus.of(domain);
+        let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) else {
+            return Flow::Open;
+        };
+        let origin = Origin::Domain(domain);
+        let mut sink = self.ring.sink(origin);
+        let mut terminal = self.screen.writer(origin, &mut sink);
+        guest.lines.push(byte, focused, &stamp, &mut terminal);
+        if focused == Focused::Yes || byte == b'\n' || !self.ring.is_empty() {
+            self.pump();
+        }
+        self.flow(domain)
+    }
+
+    fn flow(&mut self, domain: DomId) -> Flow {
+        if self.ring.admit(domain, LINE_MAX) {
+            return Flow::Open;
+        }
+        if !self.held.contains(&domain) && self.held.len() < self.held.capacity() {
+            self.held.push(domain);
+        }
+        Flow::Congested
+    }
+
+    /// A domain that was held and may write again.
+    pub fn take_released(&mut self) -> Option<DomId> {
+        let ready = self.held.iter().position(|domain| self.ring.admit(*domain, LINE_MAX))?;
+        Some(self.held.swap_remove(ready))
+    }
+
+    /// `domain` ended: its last line is ended, and the focus leaves it.
+    pub fn remove(&mut self, domain: DomId) -> Option<Switched> {
+        let stamp = self.stamp();
+        if let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) {
+            let origin = Origin::Domain(domain);
+            let mut sink = self.ring.sink(origin);
+            guest.lines.flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
+        }
+        self.held.retain(|held| *held != domain);
+        self.focus.remove(domain)
+    }
+
+    /// Gives what waits to the UART, as much as it takes but a bounded number of bytes.
+    pub fn pump(&mut self) {
+        let Some(uart) = self.uart else {
+            while self.ring.pop().is_some() {}
+            return;
+        };
+        let mut left = PUMP_BYTES;
+        while left > 0 && !self.ring.is_empty() && uart.has_room() {
+            if let Some(byte) = self.ring.pop() {
+                uart.send(byte);
+            }
+            left -= 1;
+        }
+        let wanted = if self.ring.is_empty() { WantRoom::No } else { WantRoom::Yes };
+        if wanted != self.room_wanted {
+            self.room_wanted = wanted;
+            uart.set_interrupts(wanted);
+        }
+    }
+
+    /// Waits until everything is out: before the machine goes off.
+    pub fn drain(&mut self) {
+        while self.uart.is_some() && !self.ring.is_empty() {
+            self.pump();
+        }
+    }
+
+    /// Turns the UART's interrupts on.
+    pub fn listen(&mut self) {
+        if let Some(uart) = self.uart {
+            uart.clear_interrupts();
+            uart.set_interrupts(self.room_wanted);
+        }
+    }
+
+    /// The next typed byte, as what is to be done about it. Clears the UART's interrupt.
+    pub fn input(&mut self) -> Option<Input> {
+        let byte = self.uart?.receive()?;
+        Some(self.focus.input(byte))
+    }
+
+    /// Acknowledges the UART's interrupt.
+    pub fn clear_interrupts(&self) {
+        if let Some(uart) = self.uart {
+            uart.clear_interrupts();
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Building a domain from its specification.
+//!
+//! Everything that can be refused is checked before RAM is taken; what fails later gives all it
+//! took back.
+
+use abi::{CpuId, Ipa, PAGE_SIZE, Pa, VcpuId};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicBool;
+
+use domcfg::layout::{GuestGic, Layout, Placement};
+use domcfg::{CpuSet, DomainSpec, HostSpec, VcpuAffinity, guest_tree, layout};
+use lifecycle::Entry;
+use machine::frames::{Extent, Frames};
+use machine::gic::Gic;
+use machine::lock::Lock;
+use machine::stage2::TablePool;
+use machine::timer;
+use machine::vcpu::{Stage2Base, Vcpu};
+use sched::CpuMask;
+use stage2::{Format, Stage2};
+use vgic::{Config, Version, Vgic};
+use vuart::Vuart;
+
+use super::image::{self, Image};
+use super::memory::{Bank, Tables, control, format};
+use super::{Domain, Emulated, Life, Map, Memory, Slot, Unmapped};
+use crate::reclaim::Progress;
+
+/// What building needs of the machine.
+pub struct Site<'a> {
+    /// The host.
+    pub host: &'a HostSpec,
+    /// Its interrupt controller.
+    pub gic: &'a Gic,
+    /// Its free RAM.
+    pub frames: &'a mut Frames,
+    /// How many CPUs are used.
+    pub cpus: usize,
+    /// The virtual timer's physical interrupt.
+    pub virtual_timer: abi::IntId,
+}
+
+/// RAM is given to guests in blocks of this size where it can.
+const BLOCK: u64 = 2 << 20;
+/// Tables beyond those for the first map: for RAM that is split later.
+const SPARE_TABLES: u64 = 16;
+
+/// A built domain and where its first vCPU starts.
+pub struct Built {
+    /// The domain.
+    pub domain: Domain,
+    /// Its start.
+    pub entry: Entry,
+}
+
+/// Builds the domain, with `kernel` and `ramdisk` the contents of its modules. `home` is the CPU of
+/// its first vCPU. The error is one line.
+pub fn build(
+    site: &mut Site<'_>,
+    spec: &DomainSpec,
+    kernel: &[u8],
+    ramdisk: Option<&[u8]>,
+    home: usize,
+) -> Result<Built, String> {
+    let layout = layout::layout(spec, site.host).map_err(|finding| format!("{finding}"))?;
+    let image = image::open(kernel).map_err(|error| format!("{}: {error}", spec.kernel.path))?;
+    let placement =
+        layout::place(spec, &layout, &image.kernel).map_err(|finding| format!("{finding}"))?;
+    let tree = guest_tree::write(spec, site.host, &layout, placement.initrd)
+        .map_err(|finding| format!("{finding}"))?;
+    let devices = devices(site, spec)?;
+    let memory = memory(site, spec, &layout)?;
+    let filled = fill(&memory, &placement, image, &tree, ramdisk);
+    if let Err(error) = filled {
+        give_back(site.frames, memory);
+        return Err(format!("{}: {error}", spec.path));
+    }
+    let Some(state) = lifecycle::Domain::new(spec.vcpus) else {
+        give_back(site.frames, memory);
+        return Err(format!("{}: cpus = {}: must be 1 to 128", spec.path, spec.vcpus));
+    };
+    let base = memory.tables.base;
+    let life = Life { state, memory: Some(memory), reclaim: Progress::Idle };
+    let domain = Domain {
+        id: spec.id,
+        path: spec.path.clone(),
+        stage2: base,
+        control: Lock::new(life),
+        devices: Lock::new(devices),
+        map: map(spec, &layout),
+        vcpus: slots(site, spec, base, home),
+        ending: AtomicBool::new(false),
+    };
+    let entry = Entry { address: placement.entry.0, context: placement.dtb.start() };
+    Ok(Built { domain, entry })
+}
+
+fn devices(site: &Site<'_>, spec: &DomainSpec) -> Result<Emulated, String> {
+    let version = match site.gic {
+        Gic::V2(_) => Version::V2,
+        Gic::V3(_) => Version::V3,
+    };
+    let config = Config {
+        version,
+        vcpus: spec.vcpus,
+        spis: spec.nr_spis,
+        list_registers: site.gic.list_registers().min(vgic::MAX_LIST_REGISTERS),
+        hw_timer_pintid: Some(site.virtual_timer),
+    };
+    let vgic = Vgic::new(config)
+        .map_err(|error| format!("{}: its interrupt controller: {error:?}", spec.path))?;
+    Ok(Emulated { vgic, uart: spec.vpl011.then(Vuart::new) })
+}
+
+fn map(spec: &DomainSpec, layout: &Layout) -> Map {
+    let (distributor, redistributors) = match &layout.gic {
+        GuestGic::V2 { distributor, .. } => (*distributor, Vec::new()),
+        GuestGic::V3 { distributor, redistributors } => (*distributor, redistributors.clone()),
+    };
+    Map {
+        distributor,
+        redistributors: redistributors.into_boxed_slice(),
+        uart: layout.uart.map(|uart| (uart.range, uart.interrupt)),
+        unmapped: if spec.trap_unmapped { Unmapped::Aborts } else { Unmapped::ReadsOnes },
+    }
+}
+
+fn slots(site: &Site<'_>, spec: &DomainSpec, base: Stage2Base, home: usize) -> Box<[Slot]> {
+    let offset = timer::now();
+    let affinities = spec.affinity.iter().copied().chain(core::iter::repeat(None));
+    (0..spec.vcpus)
+        .zip(affinities)
+        .map(|(number, affinity)| {
+            let allowed = allowed(affinity, site.cpus);
+            let cpu = Vcpu::new(abi::arm::vcpu_affinity(number), base, offset);
+            let wanted = (home + usize::from(number)) % site.cpus.max(1);
+            let home = nth(allowed, wanted);
+            Slot::new(VcpuId(number), cpu, allowed, home)
+        })
+        .collect()
+}
+
+fn allowed(affinity: VcpuAffinity, cpus: usize) -> CpuMask {
+    let all = crate::schedule::all_cpus(cpus);
+    let Some(CpuSet(bits)) = affinity else { return all };
+    let mut mask = CpuMask::EMPTY;
+    for cpu in all.iter().filter(|cpu| bits >> cpu.0 & 1 != 0) {
+        mask.insert(cpu);
+    }
+    if mask.is_empty() { all } else { mask }
+}
+
+fn nth(mask: CpuMask, wanted: usize) -> CpuId {
+    let count = (mask.len() as usize).max(1);
+    mask.iter().nth(wanted % count).unwrap_or(CpuId(0))
+}
+
+fn memory(site: &mut Site<'_>, spec: &DomainSpec, layout: &Layout) -> Result<Memory, String> {
+    let format = format().ok_or("this CPU's stage 2 is not supported")?;
+    let banks = banks(site.frames, spec, layout)?;
+    match map_all(site, spec, layout, format, banks) {
+        Ok(memory) => Ok(memory),
+        Err((error, banks)) => {
+            for bank in banks {
+                let _ = site.frames.release(bank.extent);
+            }
+            Err(format!("{}: {error}", spec.path))
+        }
+    }
+}
+
+fn banks(frames: &mut Frames, spec: &DomainSpec, layout: &Layout) -> Result<Vec<Bank>, String> {
+    let mut banks = Vec::new();
+    let result = if layout.backing.is_empty() {
+        allocate(frames, layout, &mut banks)
+    } else {
+        layout.backing.iter().try_for_each(|backing| {
+            let extent = frames.take(backing.host).ok_or(backing.host.size())?;
+            banks.push(Bank { ipa: backing.ipa, extent });
+            Ok(())
+        })
+    };
+    result.map_err(|missing: u64| {
+        for bank in banks.drain(..) {
+            let _ = frames.release(bank.extent);
+        }
+        let wanted = spec.memory_kib;
+        format!("{}: memory = {wanted} KiB: {} KiB of it are not free", spec.path, missing >> 10)
+    })?;
+    Ok(banks)
+}
+
+/// Takes RAM for every bank, in as few pieces as there are. The error is how many bytes are missing.
+fn allocate(frames: &mut Frames, layout: &Layout, banks: &mut Vec<Bank>) -> Result<(), u64> {
+    for bank in &layout.banks {
+        let mut ipa = bank.start();
+        while ipa < bank.end() {
+            let left = bank.end() - ipa;
+            let extent = whole(frames, left)
+                .or_else(|| frames.allocate_largest(left, BLOCK))
+                .or_else(|| frames.allocate_largest(left, PAGE_SIZE))
+                .ok_or(left)?;
+            let size = extent.range().size();
+            banks.push(Bank { ipa: Ipa(ipa), extent });
+            ipa += size;
+        }
+    }
+    Ok(())
+}
+
+fn whole(frames: &mut Frames, bytes: u64) -> Option<Extent> {
+    if bytes >= 1 << 30 && let Some(extent) = frames.allocate(bytes, 1 << 30) {
+        return Some(extent);
+    }
+    frames.allocate(bytes, BLOCK)
+}
+
+type Failed = (String, Vec<Bank>);
+
+fn map_all(
+    site: &mut Site<'_>,
+    spec: &DomainSpec,
+    layout: &Layout,
+    format: Format,
+    banks: Vec<Bank>,
+) -> Result<Memory, Failed> {
+    let ranges = banks.iter().map(|bank| {
+        let range = bank.extent.range();
+        (bank.ipa, Pa(range.start()), range.size())
+    });
+    let tables = match Stage2::tables_needed(format, ranges) {
+        Ok(tables) => tables + format.root_pages() as u64 + SPARE_TABLES,
+        Err(error) => return Err((format!("its RAM cannot be mapped: {error:?}"), banks)),
+    };
+    let extent = site.frames.allocate(tables * PAGE_SIZE, format.root_size());
+    let Some(extent) = extent else { return Err((String::from("no memory for its tables"), banks)) };
+    let mut pool = TablePool::new(extent);
+    let root = pool.allocate_root(format.root_pages() as u64);
+    let stage2 = root.and_then(|root| Stage2::new(root, format));
+    let (Some(root), Some(stage2)) = (root, stage2) else {
+        let _ = site.frames.release(pool.into_extent());
+        return Err((String::from("no root for its tables"), banks));
+    };
+    let base = Stage2Base { root, vmid: spec.id.0 as u8, control: control(format) };
+    let mut memory = Memory { banks, stage2: Some(stage2), tables: Tables { pool, base } };
+    match map_guest(site, layout, &mut memory) {
+        Ok(()) => Ok(memory),
+        Err(error) => {
+            let _ = site.frames.release(memory.tables.pool.into_extent());
+            Err((error, memory.banks))
+        }
+    }
+}
+
+fn map_guest(site: &Site<'_>, layout: &Layout, memory: &mut Memory) -> Result<(), String> {
+    memory.map_banks().map_err(|error| format!("its RAM cannot be mapped: {error:?}"))?;
+    if let (GuestGic::V2 { cpu, .. }, domcfg::Gic::V2 { virt, .. }) = (&layout.gic, &site.host.gic) {
+        // The hardware's virtual CPU interface is the guest's CPU interface.
+        let bytes = cpu.size().min(virt.size());
+        memory
+            .map_device(Ipa(cpu.start()), Pa(virt.start()), bytes)
+            .map_err(|error| format!("its CPU interface cannot be mapped: {error:?}"))?;
+    }
+    Ok(())
+}
+
+/// Zeroes the RAM and puts kernel, device tree and ramdisk into it.
+fn fill(
+    memory: &Memory,
+    placement: &Placement,
+    image: Image<'_>,
+    tree: &[u8],
+    ramdisk: Option<&[u8]>,
+) -> Result<(), String> {
+    for bank in &memory.banks {
+        bank.extent.zero(0, bank.extent.range().size());
+    }
+    image.copy_to(memory, Ipa(placement.kernel.start()))?;
+    let mut written = memory.write(Ipa(placement.dtb.start()), tree);
+    if let (Some(initrd), Some(ramdisk)) = (placement.initrd, ramdisk) {
+        written &= memory.write(Ipa(initrd.start()), ramdisk);
+    }
+    if !written {
+        return Err(String::from("its device tree or ramdisk is outside its RAM"));
+    }
+    machine::stage2::synchronise_instructions();
+    Ok(())
+}
+
+fn give_back(frames: &mut Frames, memory: Memory) {
+    for bank in memory.banks {
+        let _ = frames.release(bank.extent);
+    }
+    let _ = frames.release(memory.tables.pool.into_extent());
+}

@@ -1,0 +1,151 @@
+//! A domain: its partition, its devices, its vCPUs.
+
+pub mod build;
+pub mod image;
+pub mod memory;
+
+use abi::{CpuId, DomId, Ipa, Range, VcpuId};
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+
+use machine::claim::Claim;
+use machine::lock::{Control, Devices, Lock};
+use machine::vcpu::{Stage2Base, Vcpu};
+use sched::CpuMask;
+use vgic::Vgic;
+use vuart::Vuart;
+
+pub use memory::Memory;
+
+/// A partition of the machine with a guest in it.
+pub struct Domain {
+    /// Its number.
+    pub id: DomId,
+    /// The path of its node.
+    pub path: String,
+    /// What its CPUs translate with.
+    pub stage2: Stage2Base,
+    /// Its life and its memory.
+    pub control: Lock<Life, Control>,
+    /// What it sees as devices.
+    pub devices: Lock<Emulated, Devices>,
+    /// Where it sees them.
+    pub map: Map,
+    /// Its vCPUs.
+    pub vcpus: Box<[Slot]>,
+    /// Its memory is being taken back, or is to be.
+    pub ending: AtomicBool,
+}
+
+/// A domain's life, under its control lock.
+pub struct Life {
+    /// State of the domain and its vCPUs.
+    pub state: lifecycle::Domain,
+    /// Its RAM and tables, until they are taken back.
+    pub memory: Option<Memory>,
+    /// How far taking them back has come.
+    pub reclaim: crate::reclaim::Progress,
+}
+
+/// A domain's emulated devices, under their lock.
+pub struct Emulated {
+    /// The interrupt controller.
+    pub vgic: Vgic,
+    /// The UART.
+    pub uart: Option<Vuart>,
+}
+
+/// Where a guest finds its emulated devices.
+#[derive(Clone, Debug)]
+pub struct Map {
+    /// The interrupt controller's distributor.
+    pub distributor: Range,
+    /// Redistributor regions, vCPU 0 first; none with GICv2.
+    pub redistributors: Box<[Range]>,
+    /// The UART, and its interrupt.
+    pub uart: Option<(Range, abi::IntId)>,
+    /// What an access to nothing does.
+    pub unmapped: Unmapped,
+}
+
+/// What an access to an address where nothing is does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmapped {
+    /// An external abort.
+    Aborts,
+    /// It reads as ones; writes are ignored.
+    ReadsOnes,
+}
+
+/// One vCPU, as all CPUs see it.
+pub struct Slot {
+    /// Its number.
+    pub id: VcpuId,
+    /// Its registers, held by the CPU on which it is resident.
+    pub registers: Claim<Registers>,
+    /// Its interrupts changed: it must look at them before it runs on.
+    pub attention: AtomicBool,
+    /// It was turned on and must start from its entry point.
+    pub starting: AtomicBool,
+    /// Where it may run.
+    pub affinity: CpuMask,
+    home: AtomicU16,
+}
+
+/// A vCPU's registers and what else belongs to whoever runs it.
+pub struct Registers {
+    /// The CPU's.
+    pub cpu: Vcpu,
+    /// The emulated physical timer.
+    pub physical_timer: crate::arch::arm64::timer::PhysicalTimer,
+}
+
+impl Slot {
+    /// A vCPU that is off.
+    pub fn new(id: VcpuId, cpu: Vcpu, affinity: CpuMask, home: CpuId) -> Self {
+        Self {
+            id,
+            registers: Claim::new(Registers { cpu, physical_timer: Default::default() }),
+            attention: AtomicBool::new(false),
+            starting: AtomicBool::new(false),
+            affinity,
+            home: AtomicU16::new(home.0),
+        }
+    }
+
+    /// The CPU in whose queue it is, or was last.
+    pub fn home(&self) -> CpuId {
+        CpuId(self.home.load(Ordering::Relaxed))
+    }
+
+    /// Moves it to another CPU's queue.
+    pub fn set_home(&self, cpu: CpuId) {
+        self.home.store(cpu.0, Ordering::Relaxed);
+    }
+}
+
+impl Domain {
+    /// One of its vCPUs.
+    #[inline]
+    pub fn slot(&self, vcpu: VcpuId) -> Option<&Slot> {
+        self.vcpus.get(usize::from(vcpu.0))
+    }
+}
+
+impl Map {
+    /// Which vCPU's redistributor is at `address`, and the offset in it.
+    pub fn redistributor(&self, address: Ipa) -> Option<(VcpuId, u32)> {
+        let mut first: u64 = 0;
+        for region in &self.redistributors {
+            if region.has(address.0) {
+                let offset = address.0 - region.start();
+                let vcpu = first + offset / abi::arm::GICV3_REDISTRIBUTOR_STRIDE;
+                let within = offset % abi::arm::GICV3_REDISTRIBUTOR_STRIDE;
+                return Some((VcpuId(u16::try_from(vcpu).ok()?), within as u32));
+            }
+            first += region.size() / abi::arm::GICV3_REDISTRIBUTOR_STRIDE;
+        }
+        None
+    }
+}

@@ -1,0 +1,126 @@
+//! Physical interrupts: each is an exit, or ends an idle wait.
+
+use ::console::{Input, Target};
+use abi::VcpuSet;
+use machine::gic::KICK;
+use vuart::Received;
+
+use crate::keys;
+use crate::run::{Cpu, Next};
+
+/// The most interrupts taken in one go, which bounds the exit.
+const MOST_AT_ONCE: usize = 16;
+/// The most typed bytes taken in one go.
+const MOST_TYPED: usize = 32;
+
+/// Takes all pending interrupts.
+pub fn handle(cpu: &mut Cpu<'_>) -> Next {
+    let mut next = Next::Run;
+    for _ in 0..MOST_AT_ONCE {
+        let system = cpu.system;
+        let Some(interrupt) = system.gic.acknowledge() else { break };
+        let intid = interrupt.intid();
+        system.gic.drop_priority(interrupt);
+        let interrupts = system.interrupts;
+        let mut ended_by_guest = false;
+        let after = if intid == interrupts.virtual_timer {
+            let after = cpu.virtual_timer_fired();
+            ended_by_guest = after.is_some();
+            after.unwrap_or(Next::Choose)
+        } else if intid == KICK {
+            Next::Choose
+        } else if intid == interrupts.timer {
+            cpu.timer_fired()
+        } else if intid == interrupts.maintenance {
+            maintain(cpu)
+        } else if Some(intid) == interrupts.uart {
+            uart(cpu)
+        } else {
+            Next::Run
+        };
+        if !ended_by_guest {
+            system.gic.deactivate(interrupt);
+        }
+        if after == Next::Choose {
+            next = Next::Choose;
+        }
+    }
+    next
+}
+
+/// List registers became free, or a level interrupt ended: the model refills them.
+fn maintain(cpu: &mut Cpu<'_>) -> Next {
+    cpu.with_vgic(|_, vcpu| vgic::Effect { wake: VcpuSet::of(vcpu) })
+}
+
+/// The console's UART has input, or room for output.
+fn uart(cpu: &mut Cpu<'_>) -> Next {
+    let mut next = Next::Run;
+    cpu.system.console.lock(&mut cpu.token).clear_interrupts();
+    for _ in 0..MOST_TYPED {
+        let input = cpu.system.console.lock(&mut cpu.token).input();
+        let Some(input) = input else { break };
+        if typed(cpu, input) == Next::Choose {
+            next = Next::Choose;
+        }
+    }
+    cpu.system.console.lock(&mut cpu.token).pump();
+    if release(cpu) == Next::Choose { Next::Choose } else { next }
+}
+
+fn typed(cpu: &mut Cpu<'_>, input: Input) -> Next {
+    match input {
+        Input::Held => Next::Run,
+        Input::Switched(switched) => {
+            cpu.system.console.lock(&mut cpu.token).announce(switched);
+            Next::Run
+        }
+        Input::Deliver { to: Target::Hypervisor, bytes } => {
+            for byte in bytes.as_bytes() {
+                keys::press(cpu, *byte);
+            }
+            Next::Run
+        }
+        Input::Deliver { to: Target::Domain(id), bytes } => {
+            let Some(domain) = cpu.system.domain(id) else { return Next::Run };
+            let wake = {
+                let mut devices = domain.devices.lock(&mut cpu.token);
+                devices.with_uart(domain, |uart| {
+                    for byte in bytes.as_bytes() {
+                        // A guest that does not read loses what its UART has no room for; the
+                        // UART counts that and shows it as an overrun.
+                        let _: Received = uart.receive(*byte);
+                    }
+                })
+            };
+            cpu.wake(domain, wake)
+        }
+    }
+}
+
+/// Lets domains write again that were held while the output was congested.
+fn release(cpu: &mut Cpu<'_>) -> Next {
+    let mut next = Next::Run;
+    loop {
+        let released = cpu.system.console.lock(&mut cpu.token).take_released();
+        let Some(domain) = released.and_then(|id| cpu.system.domain(id)) else { return next };
+        let mut collected = [0u8; vuart::TX_FIFO_DEPTH];
+        let mut count = 0;
+        let wake = {
+            let mut devices = domain.devices.lock(&mut cpu.token);
+            devices.with_uart(domain, |uart| {
+                uart.release();
+                for (byte, place) in core::iter::from_fn(|| uart.take_transmit()).zip(&mut collected) {
+                    *place = byte;
+                    count += 1;
+                }
+            })
+        };
+        for byte in collected.iter().take(count) {
+            crate::mmio::transmit(cpu, domain, *byte);
+        }
+        if cpu.wake(domain, wake) == Next::Choose {
+            next = Next::Choose;
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Who runs where: a CPU's queue, and waking a vCPU from anywhere.
+//!
+//! A vCPU that is on is in exactly one place: the run queue of its home CPU, running or waiting,
+//! or among that CPU's sleepers. Whoever wants one to look at its interrupts sets its `attention`
+//! first and then looks for it among the sleepers; a vCPU that goes to sleep enters the sleepers
+//! first and then looks at its `attention`. So no wake-up is lost.
+
+use abi::{CpuId, VcpuSet};
+use alloc::vec::Vec;
+use core::sync::atomic::{Ordering, fence};
+
+use machine::lock::{Before, RunQueue as Rank, Token};
+use machine::timer;
+use sched::{CpuMask, Kick, Pick, RunQueue, Timing, VcpuKey, VirtualTime, Weight};
+
+use crate::domain::{Domain, Slot};
+use crate::system::{Cpu, System};
+
+/// The most vCPUs that one CPU serves.
+pub const MOST_VCPUS: usize = 256;
+
+/// A vCPU that waits for something.
+struct Sleeper {
+    key: VcpuKey,
+    time: VirtualTime,
+    /// When one of its timers fires, in counter ticks.
+    deadline: Option<u64>,
+}
+
+/// A CPU's run queue and sleepers.
+pub struct Queue {
+    ready: RunQueue<MOST_VCPUS>,
+    sleepers: Vec<Sleeper>,
+}
+
+impl Queue {
+    /// An empty queue of `cpu`; allocates all it will ever need.
+    pub fn new(cpu: CpuId) -> Self {
+        let timing = Timing::for_frequency(timer::frequency());
+        Self { ready: RunQueue::new(cpu, timing), sleepers: Vec::with_capacity(MOST_VCPUS) }
+    }
+
+    /// Whom to run now.
+    pub fn pick(&mut self, now: u64) -> Pick {
+        self.ready.pick(now)
+    }
+
+    /// The running one lets others go first.
+    pub fn yield_now(&mut self) {
+        self.ready.yield_now();
+    }
+
+    /// How many want to run.
+    pub fn runnable(&self) -> u16 {
+        self.ready.load().runnable
+    }
+
+    /// `key` waits, until `deadline` at the latest.
+    pub fn sleep(&mut self, key: VcpuKey, deadline: Option<u64>, now: u64) {
+        if let Some(time) = self.ready.remove(key, now)
+            && self.sleepers.len() < self.sleepers.capacity()
+        {
+            self.sleepers.push(Sleeper { key, time, deadline });
+        }
+    }
+
+    /// The sleeper's timers are not in the CPU any more: this is when the next one fires.
+    pub fn set_deadline(&mut self, key: VcpuKey, deadline: Option<u64>) {
+        if let Some(sleeper) = self.sleepers.iter_mut().find(|sleeper| sleeper.key == key) {
+            sleeper.deadline = deadline;
+        }
+    }
+
+    /// The first deadline of all sleepers.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.sleepers.iter().filter_map(|sleeper| sleeper.deadline).min()
+    }
+
+    /// Wakes all sleepers whose deadline has passed, here.
+    pub fn wake_expired(&mut self, now: u64) {
+        let mut index = 0;
+        while let Some(sleeper) = self.sleepers.get(index) {
+            if sleeper.deadline.is_some_and(|deadline| deadline <= now) {
+                let sleeper = self.sleepers.swap_remove(index);
+                self.admit(sleeper.key, sleeper.time, now);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    fn admit(&mut self, key: VcpuKey, time: VirtualTime, now: u64) -> bool {
+        // Full or queued cannot be: every vCPU is in one place, and there is room for all.
+        matches!(self.ready.enqueue(key, Weight::DEFAULT, time, now), Ok(Kick::Needed))
+    }
+
+    fn take_sleeper(&mut self, key: VcpuKey) -> Option<VirtualTime> {
+        let index = self.sleepers.iter().position(|sleeper| sleeper.key == key)?;
+        Some(self.sleepers.swap_remove(index).time)
+    }
+
+    /// Takes `key` out wherever it is.
+    pub fn forget(&mut self, key: VcpuKey, now: u64) {
+        let _ = self.ready.remove(key, now);
+        let _ = self.take_sleeper(key);
+    }
+}
+
+/// What a wake-up found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// It slept, and has this virtual time.
+    Asleep(VirtualTime),
+    /// It runs on its home CPU.
+    Running,
+    /// It waits for a CPU, or is off.
+    Elsewhere,
+}
+
+impl System {
+    /// Has the vCPUs of `domain` in `set` look at their interrupts, waking those that wait. `here`
+    /// is the caller's CPU. Returns whether `here` should choose anew whom it runs.
+    pub fn wake_all<R: Before<Rank>>(
+        &self,
+        domain: &Domain,
+        set: VcpuSet,
+        here: CpuId,
+        token: &mut Token<R>,
+    ) -> Choose {
+        let mut choose = Choose::Same;
+        for vcpu in set.iter() {
+            if let Some(slot) = domain.slot(vcpu)
+                && self.wake(domain, slot, here, token) == Choose::Anew
+            {
+                choose = Choose::Anew;
+            }
+        }
+        choose
+    }
+
+    fn wake<R: Before<Rank>>(
+        &self,
+        domain: &Domain,
+        slot: &Slot,
+        here: CpuId,
+        token: &mut Token<R>,
+    ) -> Choose {
+        slot.attention.store(true, Ordering::Release);
+        // Pairs with the fence in `sleep`: either the sleeper is seen here or the flag there.
+        fence(Ordering::SeqCst);
+        let key = VcpuKey { domain: domain.id, vcpu: slot.id };
+        let Some(home) = self.cpu(slot.home()) else { return Choose::Same };
+        let found = {
+            let mut queue = home.queue.lock(token);
+            match queue.take_sleeper(key) {
+                Some(time) => Found::Asleep(time),
+                None if queue.ready.running() == Some(key) => Found::Running,
+                None => Found::Elsewhere,
+            }
+        };
+        match found {
+            Found::Asleep(time) => self.admit(key, slot, time, here, token),
+            Found::Running if home.id != here => {
+                self.gic.kick(home.id);
+                Choose::Same
+            }
+            Found::Running | Found::Elsewhere => Choose::Same,
+        }
+    }
+
+    /// Puts a vCPU that can run into the queue of a CPU: its last one, or an idle one.
+    pub fn admit<R: Before<Rank>>(
+        &self,
+        key: VcpuKey,
+        slot: &Slot,
+        time: VirtualTime,
+        here: CpuId,
+        token: &mut Token<R>,
+    ) -> Choose {
+        let Some(cpu) = self.place(slot) else { return Choose::Same };
+        slot.set_home(cpu.id);
+        let needed = cpu.queue.lock(token).admit(key, time, timer::now());
+        match needed {
+            true if cpu.id == here => Choose::Anew,
+            true => {
+                self.gic.kick(cpu.id);
+                Choose::Same
+            }
+            false => Choose::Same,
+        }
+    }
+
+    /// The CPU for a vCPU that becomes runnable: its last one if that idles, else one that idles,
+    /// else its last one.
+    fn place(&self, slot: &Slot) -> Option<&Cpu> {
+        let home = self.cpu(slot.home())?;
+        if home.idle.load(Ordering::Relaxed) {
+            return Some(home);
+        }
+        let idle = self.cpus.iter().find(|cpu| {
+            cpu.idle.load(Ordering::Relaxed) && slot.affinity.contains(cpu.id)
+        });
+        Some(idle.unwrap_or(home))
+    }
+
+    /// Takes a waiting vCPU over from a busier CPU, for `here` which idles.
+    pub fn steal<R: Before<Rank>>(&self, here: &Cpu, token: &mut Token<R>) -> bool {
+        for other in self.cpus.iter().filter(|cpu| cpu.id != here.id) {
+            let allowed = |key: VcpuKey| {
+                let slot = self.domain(key.domain).and_then(|domain| domain.slot(key.vcpu));
+                slot.is_some_and(|slot| slot.affinity.contains(here.id))
+            };
+            let now = timer::now();
+            let stolen = other.queue.lock(token).ready.steal(now, allowed);
+            let Some(stolen) = stolen else { continue };
+            let slot = self.domain(stolen.key.domain).and_then(|d| d.slot(stolen.key.vcpu));
+            if let Some(slot) = slot {
+                slot.set_home(here.id);
+                here.queue.lock(token).admit(stolen.key, stolen.time, now);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes the vCPUs of `domain` in `set` off all queues; those that run are told to stop.
+    pub fn deschedule<R: Before<Rank>>(
+        &self,
+        domain: &Domain,
+        set: VcpuSet,
+        here: CpuId,
+        token: &mut Token<R>,
+    ) {
+        for slot in set.iter().filter_map(|vcpu| domain.slot(vcpu)) {
+            let key = VcpuKey { domain: domain.id, vcpu: slot.id };
+            // All CPUs, as it may be on its way from one to another.
+            for cpu in &self.cpus {
+                let running = {
+                    let mut queue = cpu.queue.lock(token);
+                    let running = queue.ready.running() == Some(key);
+                    queue.forget(key, timer::now());
+                    running
+                };
+                if running && cpu.id != here {
+                    self.gic.kick(cpu.id);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a CPU should choose anew whom it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choose {
+    /// Go on with the same.
+    Same,
+    /// Choose.
+    Anew,
+}
+
+/// A new vCPU's virtual time.
+pub const NEW: VirtualTime = VirtualTime::NEW;
+
+/// All CPUs below `count`.
+pub fn all_cpus(count: usize) -> CpuMask {
+    CpuMask::first(count.min(usize::from(CpuMask::MAX)) as u16)
+}
