@@ -80,8 +80,8 @@ impl Promises {
         assert!(high || outdated || latch.may > 0, "{key:?} without a cause");
         latch.must = false;
         if outdated {
-            // Which of two causes this was, is not known.
-            latch.may = latch.may.saturating_sub(u32::from(!high));
+            // It may have been the line, even one that has fallen meanwhile.
+            latch.may = latch.may.saturating_sub(u32::from(!level));
         } else {
             latch.may = 0;
             assert!(bank.enabled & at.bit != 0, "{key:?} is disabled");
