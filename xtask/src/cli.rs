@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    host_tree,
+    check_dtb, host_tree,
     image::{self, Profile},
     paths::Paths,
     qemu::Machine,
@@ -31,6 +31,11 @@ enum Task {
     Run(Box<RunOptions>),
     /// Check format, lints and host tests, build, then boot the scenarios of tests/scenarios
     Test(TestOptions),
+    /// Print the partitions that a dom0less device tree describes, or its mistakes
+    CheckDtb {
+        /// The tree: .dtb, or .dts
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -125,16 +130,17 @@ impl Cli {
     /// Does what was asked for.
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let paths = Paths::find();
-        match self.task {
-            Task::Build(options) => build(&paths, &options)?,
-            Task::Run(options) => run_task(&paths, *options)?,
-            Task::Test(options) => {
-                if !test::run(&paths, &options.plan())? {
-                    return Ok(ExitCode::FAILURE);
-                }
-            }
-        }
-        Ok(ExitCode::SUCCESS)
+        let ok = match self.task {
+            Task::Build(options) => build(&paths, &options).map(|()| true)?,
+            Task::Run(options) => run_task(&paths, *options).map(|()| true)?,
+            Task::Test(options) => test::run(&paths, &options.plan())?,
+            Task::CheckDtb { file } => check_dtb::run(&file)?,
+        };
+        Ok(if ok {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }
 

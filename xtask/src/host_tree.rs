@@ -138,6 +138,22 @@ pub(crate) fn modules(blob: &[u8]) -> Result<Vec<NamedModule>> {
     Ok(found)
 }
 
+/// The tree in `blob` with the module that has `module`'s path at `module`'s address.
+pub(crate) fn with_module_at(blob: &[u8], module: &NamedModule) -> Result<Vec<u8>> {
+    let mut tree = DeviceTree::from_fdt(&Fdt::new(blob)?);
+    let node = tree.find_node_mut(&module.path).context("no such node")?;
+    let old = node.property("reg").context("no reg")?.value().to_vec();
+    // All that QEMU's machine has is below 4 GiB: the last cell of the address is enough.
+    let cell = if old.len() > 8 { 4..8 } else { 0..4 };
+    let mut reg = old;
+    let bytes = u32::try_from(module.address)?.to_be_bytes();
+    reg.get_mut(cell)
+        .context("a short reg")?
+        .copy_from_slice(&bytes);
+    set(node, "reg", reg)?;
+    Ok(tree.to_dtb())
+}
+
 /// The bytes of RAM in a ready tree's first memory node, if it says so in the usual two cells.
 pub(crate) fn memory_bytes(blob: &[u8]) -> Option<u64> {
     let fdt = Fdt::new(blob).ok()?;

@@ -8,11 +8,11 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 
 /// Where the machine's RAM starts.
-const RAM_START: u64 = 0x4000_0000;
+pub(crate) const RAM_START: u64 = 0x4000_0000;
 /// Where the first module lies.
 const FIRST_MODULE: u64 = RAM_START + (192 << 20);
 /// Modules start on such boundaries.
-const ALIGNMENT: u64 = 2 << 20;
+pub(crate) const ALIGNMENT: u64 = 2 << 20;
 /// Memory beside guests and modules: for the hypervisor, and because what lies below the modules
 /// does not always suit a guest.
 const SPARE_MIB: u64 = 256;

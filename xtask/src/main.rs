@@ -4,6 +4,7 @@
 //! commands themselves, and cached below `target/`.
 #![forbid(unsafe_code)]
 
+mod check_dtb;
 mod cli;
 mod command;
 mod debian;
@@ -17,6 +18,7 @@ mod packages;
 mod paths;
 mod progress;
 mod qemu;
+mod ready_tree;
 mod run;
 mod scenario;
 mod terminal;

@@ -10,15 +10,15 @@ use anyhow::Result;
 
 use crate::{
     guest_files::{self, System},
-    host_tree::{self, Domain, Edit, ModuleKind},
+    host_tree::{self, Domain, Edit},
     image::{self, Profile},
     layout::{Layout, Module},
     packages,
     paths::Paths,
     qemu::{Machine, Start},
+    ready_tree,
     terminal::{self, End},
     toolchain::Toolchain,
-    tree_file,
 };
 
 /// What the guests are to be.
@@ -125,7 +125,7 @@ pub(crate) fn start(request: &Request, files: Files, folder: &Path) -> Result<St
     fs::create_dir_all(folder)?;
     let tree = folder.join("machine.dtb");
     let (modules, memory_mib) = match &request.tree {
-        Some(file) => ready_tree(file, &files.system, &tree)?,
+        Some(file) => ready_tree::prepare(file, &files.system, &tree)?,
         None => written_tree(request, &files.system, &tree)?,
     };
     Ok(Start {
@@ -203,40 +203,4 @@ fn bootargs(system: &System, number: u32, append: &str) -> String {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// Uses a ready tree (`.dtb`, or `.dts` by way of the device-tree compiler): each module that it
-/// names gets our file of that kind, as far as it fits there.
-fn ready_tree(file: &Path, system: &System, tree: &Path) -> Result<(Vec<Module>, u64)> {
-    let blob = tree_file::read(file)?;
-    let ram = host_tree::memory_bytes(&blob).unwrap_or(1 << 30);
-    let mut modules: Vec<Module> = Vec::new();
-    for named in host_tree::modules(&blob)? {
-        let content = match (named.kind, &system.ramdisk) {
-            (ModuleKind::Kernel, _) => &system.kernel,
-            (ModuleKind::Ramdisk, Some(ramdisk)) => ramdisk,
-            (ModuleKind::Ramdisk, None) => continue,
-        };
-        let module = Module {
-            file: content.clone(),
-            address: named.address,
-            size: fs::metadata(content)?.len(),
-        };
-        if module.size > named.size {
-            let path = &named.path;
-            eprintln!(
-                "{path}: not loaded: {} bytes, the tree says {}",
-                module.size, named.size
-            );
-        } else if !module.lies_within(ram) {
-            eprintln!(
-                "{}: not loaded: {:#x} is outside the RAM",
-                named.path, module.address
-            );
-        } else if !modules.iter().any(|other| other.overlaps(&module)) {
-            modules.push(module);
-        }
-    }
-    fs::write(tree, blob)?;
-    Ok((modules, ram >> 20))
 }
