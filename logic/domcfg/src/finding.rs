@@ -58,6 +58,11 @@ impl Findings {
         self.errors
     }
 
+    /// Whether more would not be kept: not worth much work.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() > MAX_FINDINGS
+    }
+
     /// Index of the first finding without which nothing can boot.
     pub(crate) fn first_fatal(&self) -> Option<usize> {
         self.first_fatal

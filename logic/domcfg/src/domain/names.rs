@@ -54,6 +54,9 @@ pub(super) fn check(node: Node<'_>, known: &[&str], findings: &mut Findings) {
         .filter(|(name, _)| !is_known(name))
         .take(MAX_TOLD)
     {
+        if findings.is_full() {
+            return;
+        }
         let message = match nearest(name, known) {
             Some(meant) => format!("is unknown and ignored: did you mean {meant}?"),
             None => String::from("is unknown and ignored"),
@@ -68,9 +71,17 @@ fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let bare = |name: &'k str| name.strip_prefix("xen,").unwrap_or(name);
-    let likeness = |known: &'k str| distance(name, known).min(distance(name, bare(known)) + 1);
+    let limit = (name.len() / 3).max(1);
+    let likeness = |known: &'k str| {
+        let bare = bare(known);
+        let like = |known: &str| match known.len().abs_diff(name.len()) {
+            apart if apart > limit => usize::MAX - 1,
+            _ => distance(name, known),
+        };
+        like(known).min(like(bare) + usize::from(bare != known))
+    };
     let best = known.iter().copied().min_by_key(|known| likeness(known))?;
-    let near = likeness(best) <= (name.len() / 3).max(1);
+    let near = likeness(best) <= limit;
     let starts_alike = || {
         known
             .iter()

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::scan::{NOP, PROP};
+use super::scan::{NOP, PROP, name_len};
 use super::{Record, Tree, strings, u32_at};
 
 /// A node. Cheap to copy.
@@ -94,13 +94,9 @@ impl<'t> Node<'t> {
         path
     }
 
-    /// Names and values of the properties, in the order of the blob.
-    pub(crate) fn properties(self) -> impl Iterator<Item = (&'t str, &'t [u8])> {
-        let Tree {
-            structure,
-            strings: names,
-            ..
-        } = self.tree;
+    /// Offsets of the names, and the values, of the properties, in the order of the blob.
+    fn raw_properties(self) -> impl Iterator<Item = (usize, &'t [u8])> {
+        let structure = self.tree.structure;
         let mut at = self.record().properties as usize;
         core::iter::from_fn(move || {
             while u32_at(structure, at)? == NOP {
@@ -110,18 +106,31 @@ impl<'t> Node<'t> {
                 return None;
             }
             let len = u32_at(structure, at + 4)? as usize;
-            let name = names.get(u32_at(structure, at + 8)? as usize..)?;
-            let name = strings(name.get(..name.len().min(super::MAX_NAME + 1))?).next()?;
+            let name = u32_at(structure, at + 8)? as usize;
             let value = structure.get(at + 12..at + 12 + len)?;
             at = (at + 12 + len).next_multiple_of(4);
             Some((name, value))
         })
     }
 
+    /// Names and values of the properties, in the order of the blob.
+    pub(crate) fn properties(self) -> impl Iterator<Item = (&'t str, &'t [u8])> {
+        let names = self.tree.strings;
+        self.raw_properties().filter_map(move |(at, value)| {
+            let name = names.get(at..at + name_len(names, at)?)?;
+            Some((core::str::from_utf8(name).ok()?, value))
+        })
+    }
+
     /// The value of a property.
     pub(crate) fn property(self, name: &str) -> Option<&'t [u8]> {
-        self.properties()
-            .find(|(found, _)| *found == name)
+        let names = self.tree.strings;
+        let is_it = |at: usize| {
+            let end = at + name.len();
+            names.get(at..end) == Some(name.as_bytes()) && names.get(end) == Some(&0)
+        };
+        self.raw_properties()
+            .find(|(at, _)| is_it(*at))
             .map(|(_, value)| value)
     }
 
