@@ -17,7 +17,8 @@ fn drain(ring: &mut Ring) -> Vec<u8> {
 fn takes_all_or_nothing() {
     let mut ring = Ring::new();
     assert!(ring.is_empty());
-    assert_eq!(ring.push(Origin::Domain(D1), &[1; 200]), Pushed::Taken);
+    ring.sink(Origin::Domain(D1)).put(&[1; 200]);
+    assert_eq!((ring.len(), ring.take_dropped()), (200, 0));
     assert_eq!(ring.push(Origin::Domain(D2), &[2; 57]), Pushed::Full);
     assert_eq!(ring.take_dropped(), 0, "the caller still has it");
     assert_eq!(ring.push(Origin::Domain(D2), &[2; 56]), Pushed::Taken);
