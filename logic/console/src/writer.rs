@@ -20,8 +20,8 @@ pub enum LineState {
 
 /// Formats onto a [`Sink`]: `write!(Writer::new(...), ...)`.
 ///
-/// A format's pieces arrive one by one, so write to a [`Text`](crate::Text) and hand that on as a whole where
-/// other writers must not get in between.
+/// A format's pieces arrive one by one, so write to a [`Text`](crate::Text) and hand that on as a
+/// whole where other writers must not get in between.
 pub struct Writer<'a> {
     sink: &'a mut dyn Sink,
     prefix: Prefix,
