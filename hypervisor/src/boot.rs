@@ -14,7 +14,7 @@ use machine::frames::{Frames, Module};
 use machine::gic::{self, Gic, Trigger};
 use machine::lock::{Lock, Token, Unlocked};
 use machine::uart::{Kind, Uart};
-use machine::{Boot, Conduit, STACK_BYTES};
+use machine::{BOOT_STACK_BYTES, Boot, Conduit, STACK_BYTES};
 
 use crate::console::{Console, Source, Style};
 use crate::domain::Domain;
@@ -70,7 +70,7 @@ pub fn boot(mut boot: Boot) -> ! {
         memory.total_bytes >> 20, free >> 20, memory.image
     ));
     timeline.mark("memory mapped");
-    let Some(stack) = frames.allocate(STACK_BYTES, abi::PAGE_SIZE) else {
+    let Some(stack) = frames.allocate(BOOT_STACK_BYTES, abi::PAGE_SIZE) else {
         stop(&mut console, format_args!("no memory for a stack\n"))
     };
     let early = Early {
