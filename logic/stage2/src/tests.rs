@@ -1,29 +1,64 @@
-//! Tests of the planner over a table memory that checks the rules.
+//! Tests of the planner over a table memory that checks the architecture's rules.
 
+mod cases;
 mod fake;
+mod model;
+mod splits;
+mod teardown;
 
 use abi::{Ipa, Pa};
 
 use self::fake::FakeMemory;
-use crate::{Attributes, Format, Stage2};
+use crate::{Access, Attributes, Execute, Format, MapError, Stage2};
 
-#[test]
-fn maps_in_the_largest_blocks_that_fit() {
-    let format = Format::default();
-    let mut mem = FakeMemory::new(format, 16);
-    let mut stage2 = Stage2::new(mem.root(), format).unwrap();
-    stage2
-        .map(
-            &mut mem,
-            Ipa(0x3fff_f000),
-            Pa(0x7fff_f000),
-            (1 << 30) + 0x20_1000,
-            Attributes::RAM,
-        )
-        .unwrap();
-    let mapped = stage2.mapped();
-    assert_eq!(
-        (mapped.blocks_1g, mapped.blocks_2m, mapped.pages_4k),
-        (1, 1, 1)
-    );
+const KIB4: u64 = 1 << 12;
+const MIB2: u64 = 1 << 21;
+const GIB: u64 = 1 << 30;
+
+const ROM: Attributes = Attributes {
+    access: Access::ReadOnly,
+    execute: Execute::No,
+    ..Attributes::RAM
+};
+
+/// Empty tables of `format` with a pool of `tables`.
+fn tables_of(format: Format, tables: usize) -> (FakeMemory, Stage2) {
+    let mem = FakeMemory::new(format, tables);
+    let stage2 = Stage2::new(mem.root(), format).unwrap();
+    (mem, stage2)
+}
+
+/// Empty tables of the default format with a large pool.
+fn tables() -> (FakeMemory, Stage2) {
+    tables_of(Format::default(), 64)
+}
+
+impl Stage2 {
+    /// Maps as RAM.
+    fn map_ram(
+        &mut self,
+        mem: &mut FakeMemory,
+        ipa: u64,
+        pa: u64,
+        size: u64,
+    ) -> Result<(), MapError> {
+        self.map(mem, Ipa(ipa), Pa(pa), size, Attributes::RAM)
+    }
+
+    /// Blocks of 1 GiB and 2 MiB, pages, tables.
+    fn counts(&self) -> [u64; 4] {
+        let mapped = self.mapped();
+        [
+            mapped.blocks_1g,
+            mapped.blocks_2m,
+            mapped.pages_4k,
+            mapped.tables,
+        ]
+    }
+
+    /// Where `ipa` leads.
+    fn pa(&self, mem: &FakeMemory, ipa: u64) -> Option<u64> {
+        self.translate(mem, Ipa(ipa))
+            .map(|translation| translation.pa.0)
+    }
 }

@@ -20,6 +20,8 @@ pub(super) struct FakeMemory {
     format: Format,
     pages: BTreeMap<u64, Box<[u64; 512]>>,
     free_tables: Vec<u64>,
+    /// Tables that a walk reaches: where their IPAs start, and their level.
+    reachable: BTreeMap<u64, (u64, u8)>,
     /// All that a CPU may have cached: every descriptor that was ever reachable, until invalidated.
     tlb: BTreeMap<u64, Vec<Cached>>,
     freed: BTreeSet<u64>,
@@ -31,9 +33,12 @@ pub(super) struct FakeMemory {
 impl FakeMemory {
     /// A zeroed root for `format` and a pool of `tables`.
     pub(super) fn new(format: Format, tables: usize) -> Self {
-        let mut pages = BTreeMap::new();
+        let (mut pages, mut reachable) = (BTreeMap::new(), BTreeMap::new());
+        let level = format.start_level();
         for page in 0..format.root_pages() as u64 {
+            let base = page << (level_shift(level) + BITS_PER_LEVEL);
             pages.insert(ROOT + page * PAGE_SIZE, Box::new([0; 512]));
+            reachable.insert(ROOT + page * PAGE_SIZE, (base, level));
         }
         let free_tables = (0..tables as u64)
             .rev()
@@ -43,6 +48,7 @@ impl FakeMemory {
             format,
             pages,
             free_tables,
+            reachable,
             tlb: BTreeMap::new(),
             freed: BTreeSet::new(),
             allocated: 0,
@@ -57,6 +63,13 @@ impl FakeMemory {
 
     pub(super) fn tables_in_use(&self) -> usize {
         self.allocated - self.frees
+    }
+
+    pub(super) fn root_is_zero(&self) -> bool {
+        let pages = self.pages.range(ROOT..ROOT + self.format.root_size());
+        pages
+            .into_iter()
+            .all(|(_, page)| page.iter().all(|&descriptor| descriptor == 0))
     }
 
     /// Every reachable leaf: (IPA range, descriptor).
@@ -94,33 +107,59 @@ impl FakeMemory {
         }
     }
 
-    /// The IPA range of a slot, if a walk reaches it now.
+    /// The IPA range of a slot and its level, if a walk reaches it now.
     fn reachable_slot(&self, table: Pa, index: usize) -> Option<(Range, u8)> {
-        let level = self.format.start_level();
-        for page in 0..self.format.root_pages() as u64 {
-            let base = page << (level_shift(level) + BITS_PER_LEVEL);
-            if let Some((ipa, level)) = self.find(table.0, ROOT + page * PAGE_SIZE, level, base) {
-                let size = 1 << level_shift(level);
-                return Some((Range::new(ipa + index as u64 * size, size).unwrap(), level));
-            }
-        }
-        None
+        let &(base, level) = self.reachable.get(&table.0)?;
+        let size = 1 << level_shift(level);
+        Some((Range::new(base + index as u64 * size, size).unwrap(), level))
     }
 
-    fn find(&self, wanted: u64, table: u64, level: u8, base: u64) -> Option<(u64, u8)> {
-        if wanted == table {
-            return Some((base, level));
-        }
-        let entries = self.pages.get(&table).expect("a walk leaves the tables");
-        entries.iter().enumerate().find_map(|(index, &descriptor)| {
-            match decode(descriptor, level) {
-                Entry::Table(below) => {
-                    let ipa = base + ((index as u64) << level_shift(level));
-                    self.find(wanted, below.0, level + 1, ipa)
-                }
-                _ => None,
+    /// Notes that a walk reaches `table`, or no longer does, and all tables below it.
+    fn set_reachable(&mut self, table: Pa, place: Option<(u64, u8)>, level: u8) {
+        match place {
+            Some(place) => self.reachable.insert(table.0, place),
+            None => self.reachable.remove(&table.0),
+        };
+        let entries = *self.pages[&table.0];
+        for (index, descriptor) in entries.into_iter().enumerate() {
+            if let Entry::Table(below) = decode(descriptor, level) {
+                let ipa = |(base, _)| base + ((index as u64) << level_shift(level));
+                self.set_reachable(below, place.map(|p| (ipa(p), level + 1)), level + 1);
             }
-        })
+        }
+    }
+
+    /// Where cached entries start that may overlap `range`.
+    fn cached_starts(&self, range: Range) -> Vec<u64> {
+        let inside = self
+            .tlb
+            .range(range.start()..range.end())
+            .map(|(&start, _)| start);
+        let around: BTreeSet<_> = (0..3)
+            .map(|level| range.start() & !((1 << level_shift(level)) - 1))
+            .collect();
+        let around = around.into_iter().filter(|&start| start < range.start());
+        inside
+            .chain(around.filter(|start| self.tlb.contains_key(start)))
+            .collect()
+    }
+
+    /// Whether the tables hold `entry` now.
+    fn holds(&self, entry: &Cached) -> bool {
+        let &(range, descriptor, level) = entry;
+        let start = self.format.start_level();
+        let top = level_shift(start) + BITS_PER_LEVEL;
+        let mut table = ROOT + (range.start() >> top) * PAGE_SIZE;
+        for above in start.. {
+            let index = (range.start() >> level_shift(above)) as usize % 512;
+            let found = self.pages[&table][index];
+            match decode(found, above) {
+                _ if above == level => return found == descriptor,
+                Entry::Table(below) => table = below.0,
+                _ => return false,
+            }
+        }
+        false
     }
 
     fn cache(&mut self, entry: Cached) {
@@ -133,14 +172,17 @@ impl FakeMemory {
     /// What becomes reachable gets cached, as a speculating CPU may; and nothing that is cached may
     /// disagree with it.
     fn cache_subtree(&mut self, range: Range, descriptor: u64, level: u8) {
-        for stale in self.tlb.values().flatten() {
-            let clash = stale.0.overlaps(range)
-                && stale.1 != descriptor
-                && (stale.2 == level
-                    || matches!(decode(stale.1, stale.2), Entry::Leaf(_)) && stale.2 < level);
+        for stale in self
+            .cached_starts(range)
+            .iter()
+            .flat_map(|start| &self.tlb[start])
+        {
+            let other = stale.2 == level && stale.1 != descriptor;
+            let larger = stale.2 < level && matches!(decode(stale.1, stale.2), Entry::Leaf(_));
+            let clash = stale.0.overlaps(range) && (other || larger);
             assert!(
                 !clash,
-                "make without break and invalidate: {stale:x?} and {descriptor:#x} at {range}"
+                "make without break and invalidate: {stale:x?}, {descriptor:#x} at {range}"
             );
         }
         self.cache((range, descriptor, level));
@@ -167,6 +209,12 @@ impl TableMemory for FakeMemory {
         let Some((range, level)) = self.reachable_slot(table, index) else {
             return;
         };
+        if let Entry::Table(below) = decode(old, level) {
+            self.set_reachable(below, None, level + 1);
+        }
+        if let Entry::Table(below) = decode(descriptor, level) {
+            self.set_reachable(below, Some((range.start(), level + 1)), level + 1);
+        }
         if is_valid(old) && is_valid(descriptor) {
             assert_eq!(old, descriptor, "valid to valid without a break at {range}");
         }
@@ -203,24 +251,24 @@ impl TableMemory for FakeMemory {
 
     fn invalidate(&mut self, ipa: Range) {
         assert!(!ipa.is_empty());
-        for cached in self.tlb.values_mut() {
-            cached.retain(|entry| !entry.0.overlaps(ipa));
+        // Dropped at once; but what is still in the tables may be cached again at once, too.
+        for start in self.cached_starts(ipa) {
+            let cached = self.tlb.remove(&start).unwrap_or_default();
+            let stays = |entry: &Cached| !entry.0.overlaps(ipa) || self.holds(entry);
+            let cached: Vec<_> = cached.into_iter().filter(stays).collect();
+            if !cached.is_empty() {
+                self.tlb.insert(start, cached);
+            }
         }
-        self.tlb.retain(|_, cached| !cached.is_empty());
         self.invalidations.push(ipa);
-        // What is still reachable may be cached again at once.
-        for entry in self.walk() {
-            self.cache(entry);
-        }
     }
 }
 
 impl FakeMemory {
     /// After an operation: the caches hold nothing but what the tables say.
     pub(super) fn assert_no_stale_translation(&self) {
-        let now = self.walk();
-        for cached in self.tlb.values().flatten() {
-            assert!(now.contains(cached), "stale: {cached:x?}");
+        for entry in self.tlb.values().flatten() {
+            assert!(self.holds(entry), "stale: {entry:x?}");
         }
     }
 }
