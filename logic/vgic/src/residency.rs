@@ -20,8 +20,8 @@ impl Vgic {
     /// The state of `vcpu`'s list registers as the hardware has them, at least those of the last
     /// flush. They may stay loaded: `sync` can be repeated without a `flush` between.
     ///
-    /// The effect names `vcpu` itself if a flush is worthwhile: a line is still high, or something
-    /// found no room before.
+    /// The effect names `vcpu` itself if a flush is due: the end of one raised a maintenance interrupt,
+    /// something is left to deliver, or something found no room before.
     pub fn sync(&mut self, vcpu: VcpuId, lrs: &[ListRegister]) -> Effect {
         let Some(state) = self.vcpu(vcpu) else {
             return Effect::NONE;
@@ -36,7 +36,8 @@ impl Vgic {
         {
             if intid != NOTHING && self.follow(vcpu, intid, *lr) {
                 effect.wake = effect.wake.union(self.take_out(vcpu, slot));
-                if overflow {
+                // The hardware repeats the maintenance interrupt until the register is rewritten.
+                if overflow || lr.signals_end() {
                     effect.wake.insert(vcpu);
                 }
             }
@@ -123,6 +124,7 @@ impl Vgic {
         }
         if let Some(state) = self.vcpu_mut(vcpu) {
             state.used = 0;
+            state.overflow = false;
         }
         wake.remove(vcpu);
         wake

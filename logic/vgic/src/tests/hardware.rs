@@ -121,6 +121,7 @@ impl Hardware {
                 .skip(usize::from(used))
                 .all(|lr| !lr.is_valid())
         );
+        assert!(!wake.contains(vcpu), "woken for what was just loaded");
         cpu.underflow = more;
         cpu.outdated = false;
         if retire_timer {

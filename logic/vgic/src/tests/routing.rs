@@ -63,6 +63,21 @@ fn a_pending_one_moves_when_its_holder_lets_go() {
 }
 
 #[test]
+fn one_that_another_vcpu_holds_does_not_end_a_wait() {
+    let mut vgic = with_spi(2);
+    let _ = vgic.raise(CPU0, SPI);
+    let _ = flush(&mut vgic, CPU0);
+    let other = gicd::IROUTER + 8 * 41;
+    let _ = vgic.write_distributor(CPU0, other, Double, 1);
+    let _ = enable(&mut vgic, CPU0, IntId(41));
+    let _ = vgic.raise(CPU0, IntId(41));
+    assert!(vgic.has_deliverable(CPU1));
+    let _ = write_bit(&mut vgic, CPU0, gicd::ICPENDR, IntId(41));
+    let _ = route(&mut vgic, 1);
+    assert!(!vgic.has_deliverable(CPU1));
+}
+
+#[test]
 fn leaving_the_cpu_frees_it_for_the_other() {
     let mut vgic = with_spi(2);
     let _ = vgic.raise(CPU0, SPI);
@@ -85,7 +100,7 @@ fn an_active_one_stays_until_its_end() {
     let mut lrs = flush(&mut vgic, CPU0);
     assert!(lrs[0].is_active() && !lrs[0].is_pending() && lrs[0].signals_end());
     end(&mut lrs[0]);
-    assert_eq!(vgic.sync(CPU0, &lrs), only(CPU1));
+    assert_eq!(vgic.sync(CPU0, &lrs).wake, VcpuSet::first(2));
     assert!(flush(&mut vgic, CPU0).is_empty());
     assert_eq!(flush(&mut vgic, CPU1).len(), 1);
 }
@@ -104,7 +119,7 @@ fn a_level_goes_to_the_new_target_after_its_end() {
         "its end raises a maintenance interrupt"
     );
     end(&mut lrs[0]);
-    assert_eq!(vgic.sync(CPU0, &lrs), only(CPU1));
+    assert_eq!(vgic.sync(CPU0, &lrs).wake, VcpuSet::first(2));
     assert_eq!(flush(&mut vgic, CPU1).len(), 1);
     assert_eq!(vgic.set_level(CPU0, SPI, Low), only(CPU1));
 }

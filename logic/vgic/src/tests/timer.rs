@@ -90,6 +90,20 @@ fn it_is_retired_when_it_is_in_no_list_register() {
     assert_eq!(vgic.set_level(CPU0, TIMER, Low), only(CPU0));
     assert!(retired(&mut vgic, CPU0));
     let _ = vgic.set_level(CPU0, TIMER, High);
+    let mut lrs = flush(&mut vgic, CPU0);
+    acknowledge(&mut lrs[0]);
+    let _ = vgic.sync(CPU0, &lrs);
+    let _ = vgic.unload(CPU0);
+    assert_eq!(
+        write_bit(&mut vgic, CPU1, gicd::ICACTIVER, TIMER),
+        Effect::NONE
+    );
+    assert_eq!(
+        write_bit(&mut vgic, CPU0, gicd::ICACTIVER, TIMER),
+        only(CPU0)
+    );
+    assert!(retired(&mut vgic, CPU0));
+    let _ = vgic.raise(CPU0, TIMER);
     assert!(vgic.timer_in_flight(CPU0));
     let _ = vgic.reset_vcpu(CPU0);
     assert!(!vgic.timer_in_flight(CPU0) && flush(&mut vgic, CPU0).is_empty());
