@@ -29,9 +29,8 @@ impl DeviceTree {
             0
         };
         // SAFETY: as above.
-        Self {
-            blob: unsafe { slice::from_raw_parts(address as *const u8, size as usize) },
-        }
+        let blob = unsafe { slice::from_raw_parts(address as *const u8, size as usize) };
+        Self { blob }
     }
 
     /// The property `bootargs`, which only `/chosen` has.
