@@ -28,6 +28,15 @@ pub(crate) struct Bank {
     pub(crate) priority: [u8; 32],
 }
 
+/// What a list register had.
+#[derive(Clone, Copy)]
+pub(crate) struct TakenBack {
+    /// A latched pending state.
+    pub(crate) was_carried: bool,
+    /// It is not active.
+    pub(crate) is_idle: bool,
+}
+
 /// The implemented bits of a priority: 32 levels.
 const PRIORITY_MASK: u8 = 0xf8;
 
@@ -48,6 +57,26 @@ impl Bank {
     /// Those that may be signalled as far as their own state goes.
     pub(crate) const fn ready(&self) -> u32 {
         self.pending() & self.enabled & !self.active
+    }
+
+    /// Those of `bits` for which a list register is to be written: ready ones in no list register,
+    /// and listed ones that may be loaded differently now.
+    pub(crate) const fn fresh_or_listed(&self, bits: u32) -> u32 {
+        let listed = self.listed & self.enabled & !(self.active & !self.edge);
+        bits & (listed | (self.ready() & !self.listed))
+    }
+
+    /// What a list register had of `bit` is the model's again.
+    pub(crate) fn take_back(&mut self, bit: u32) -> TakenBack {
+        let carried = self.carried & bit;
+        self.latched |= carried;
+        self.carried &= !bit;
+        self.listed &= !bit;
+        self.overridden &= !bit;
+        TakenBack {
+            was_carried: carried != 0,
+            is_idle: self.active & bit == 0,
+        }
     }
 
     /// The priority of the interrupt of `bit`.

@@ -15,8 +15,6 @@ pub(crate) struct Ranked {
     best: [u32; MOST],
     held: usize,
     capacity: usize,
-    /// How many were offered.
-    offered: usize,
 }
 
 impl Ranked {
@@ -25,13 +23,11 @@ impl Ranked {
             best: [0; MOST],
             held: 0,
             capacity: capacity.min(MOST),
-            offered: 0,
         }
     }
 
     /// Offers an interrupt.
     pub(crate) fn offer(&mut self, priority: u8, intid: u16) {
-        self.offered += 1;
         let mut carry = u32::from(priority) << 16 | u32::from(intid);
         let full = self.held >= self.capacity;
         if full && self.kept().last().is_none_or(|worst| *worst <= carry) {
@@ -87,11 +83,6 @@ impl Choice {
             .chain(self.pending.kept().iter().take(self.pending_count))
             .map(|key| *key as u16)
     }
-
-    /// Whether some found no room.
-    pub(crate) fn left_some(&self) -> bool {
-        self.active.offered > self.active_count || self.pending.offered > self.pending_count
-    }
 }
 
 #[cfg(test)]
@@ -106,28 +97,25 @@ mod tests {
         ranked
     }
 
-    fn choose(active: &[(u8, u16)], pending: &[(u8, u16)], capacity: usize) -> (Vec<u16>, bool) {
+    fn choose(active: &[(u8, u16)], pending: &[(u8, u16)], capacity: usize) -> Vec<u16> {
         let choice = Choice::new(
             ranked(active, capacity),
             ranked(pending, capacity),
             capacity,
         );
-        (choice.intids().collect(), choice.left_some())
+        choice.intids().collect()
     }
 
     #[test]
     fn everything_fits() {
-        assert_eq!(
-            choose(&[(8, 40)], &[(0, 50), (0, 33)], 4),
-            (vec![40, 33, 50], false)
-        );
-        assert_eq!(choose(&[], &[], 4), (vec![], false));
+        assert_eq!(choose(&[(8, 40)], &[(0, 50), (0, 33)], 4), vec![40, 33, 50]);
+        assert_eq!(choose(&[], &[], 4), vec![]);
     }
 
     #[test]
     fn pending_ones_go_by_priority_then_number() {
         let pending = [(0xa0, 50), (0x80, 60), (0xa0, 33), (0x20, 70), (0x80, 59)];
-        assert_eq!(choose(&[], &pending, 3), (vec![70, 59, 60], true));
+        assert_eq!(choose(&[], &pending, 3), vec![70, 59, 60]);
     }
 
     #[test]
@@ -135,14 +123,14 @@ mod tests {
         let active = [(0x10, 1), (0x40, 2), (0x20, 3), (0x30, 4)];
         assert_eq!(
             choose(&active, &[(0xf8, 9), (0xf0, 8)], 4),
-            (vec![1, 3, 4, 8], true)
+            vec![1, 3, 4, 8]
         );
-        assert_eq!(choose(&active, &[], 4), (vec![1, 3, 4, 2], false));
-        assert_eq!(choose(&active, &[(0, 9)], 1), (vec![1], true));
+        assert_eq!(choose(&active, &[], 4), vec![1, 3, 4, 2]);
+        assert_eq!(choose(&active, &[(0, 9)], 1), vec![1]);
     }
 
     #[test]
     fn no_list_register_takes_nothing() {
-        assert_eq!(choose(&[(0, 1)], &[(0, 2)], 0), (vec![], true));
+        assert_eq!(choose(&[(0, 1)], &[(0, 2)], 0), vec![]);
     }
 }

@@ -46,6 +46,7 @@ mod distributor;
 mod distributor_v2;
 mod distributor_v3;
 mod effect;
+mod flushing;
 mod inputs;
 mod list_register;
 mod loading;

@@ -1,55 +1,25 @@
-//! Finding the candidates of a vCPU, and building list registers from their state.
+//! Building a list register from the state of an interrupt.
 
-use crate::bank::{each_bit, index};
-use crate::choice::{Choice, Ranked};
+use crate::bank::index;
 use crate::config::Version;
 use crate::list_register::ListRegister;
 use crate::model::{Place, Vgic};
 use crate::vcpu::WORDS;
-use abi::VcpuId;
 
 impl Vgic {
-    /// Ranks all candidates of `vcpu`; nothing is listed on it.
-    pub(crate) fn choose(&mut self, vcpu: VcpuId, capacity: usize) -> Choice {
-        let (mut active, mut pending) = (Ranked::new(capacity), Ranked::new(capacity));
-        let mut stays = 0;
-        let forwards = self.forwards();
-        let Some(state) = self.vcpu(vcpu) else {
-            return Choice::new(active, pending, 0);
-        };
-        for word_bit in each_bit(state.summary) {
-            let word = index(word_bit);
-            let Some(bank) = self.bank(vcpu, word) else {
-                continue;
-            };
-            let is_active = bank.active & state.owned(word);
-            let ready = bank.ready() & state.routed(word) & !bank.listed;
-            let is_pending = if forwards && !state.asleep { ready } else { 0 };
-            if is_active | ready != 0 {
-                stays |= word_bit;
-            }
-            let intid = |bit| (word * 32 + index(bit)) as u16;
-            each_bit(is_active).for_each(|bit| active.offer(bank.priority_of(bit), intid(bit)));
-            each_bit(is_pending).for_each(|bit| pending.offer(bank.priority_of(bit), intid(bit)));
-        }
-        if let Some(state) = self.vcpu_mut(vcpu) {
-            state.summary = stays;
-        }
-        Choice::new(active, pending, capacity)
-    }
-
     /// Puts an active or ready interrupt into a list register of `at.vcpu`.
     ///
     /// One that is level-sensitive, or that has more waiting than it carries, asks for a maintenance
     /// interrupt at its end, so that what is left is delivered then.
     pub(crate) fn load(&mut self, at: Place) -> ListRegister {
-        let pending_too = self.may_carry_both(at);
         let by_sender = self.is_by_sender(at);
+        let active = self
+            .bank(at.vcpu, at.word)
+            .is_some_and(|bank| bank.active & at.bit != 0);
+        let pending = !active || self.may_carry_both(at);
         let Some(bank) = self.bank_mut(at.vcpu, at.word) else {
             return ListRegister::INVALID;
         };
-        let active = bank.active & at.bit != 0;
-        let pending = !active || pending_too;
         let carried = if pending { bank.latched & at.bit } else { 0 };
         bank.listed |= at.bit;
         bank.latched &= !carried;

@@ -144,30 +144,47 @@ impl Vgic {
     /// A level-sensitive interrupt that is active in a list register needs nothing: its end raises a
     /// maintenance interrupt.
     pub(crate) fn announce(&mut self, vcpu: VcpuId, word: usize, bits: u32) -> VcpuSet {
-        let forwards = self.forwards();
-        let Some(bank) = self.bank(vcpu, word) else {
-            return VcpuSet::EMPTY;
-        };
-        let listed = bits & bank.listed & bank.enabled & !(bank.active & !bank.edge);
-        let fresh = bits & bank.ready() & !bank.listed;
-        if listed | fresh == 0 {
-            return VcpuSet::EMPTY;
-        }
-        let mut wake = VcpuSet::EMPTY;
-        for bit in each_bit(listed) {
-            if let Some(owner) = self.owner(Place { vcpu, word, bit }) {
-                wake.insert(owner);
+        let wake = if word == 0 {
+            match self.vcpu_mut(vcpu) {
+                Some(state) if state.private.fresh_or_listed(bits) != 0 => {
+                    state.mark(0);
+                    VcpuSet::of(vcpu)
+                }
+                _ => VcpuSet::EMPTY,
             }
+        } else {
+            self.announce_spis(word, bits)
+        };
+        if self.forwards() {
+            wake
+        } else {
+            VcpuSet::EMPTY
         }
-        for bit in each_bit(fresh) {
-            if let Some(target) = self.target(Place { vcpu, word, bit })
-                && let Some(state) = self.vcpu_mut(target)
+    }
+
+    fn announce_spis(&mut self, word: usize, bits: u32) -> VcpuSet {
+        let mut wake = VcpuSet::EMPTY;
+        let Some(spi) = self.spi(word) else {
+            return wake;
+        };
+        let listed = spi.bank.listed;
+        for bit in each_bit(spi.bank.fresh_or_listed(bits)) {
+            let Some(spi) = self.spi(word) else {
+                continue;
+            };
+            let holder = if listed & bit != 0 {
+                spi.owner(bit)
+            } else {
+                spi.target(bit)
+            };
+            if let Some(vcpu) = holder
+                && let Some(state) = self.vcpu_mut(vcpu)
             {
                 state.mark(word);
-                wake.insert(target);
+                wake.insert(vcpu);
             }
         }
-        if forwards { wake } else { VcpuSet::EMPTY }
+        wake
     }
 
     /// The vCPUs that have one of `bits` in their list registers.

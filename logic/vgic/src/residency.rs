@@ -1,16 +1,16 @@
-//! Moving interrupts into the list registers of a vCPU and back.
+//! Taking interrupts back from the list registers of a vCPU.
 //!
-//! `flush` takes back what was listed, chooses anew (see [`crate::choice`]) and loads; `sync` follows
-//! what the guest did to the list registers since. What the list registers hold is remembered by
-//! number, so that nothing depends on what the hardware leaves in an invalid one.
+//! `sync` follows what the guest did to the list registers; `flush` (see [`crate::flushing`]) takes back
+//! what was listed, chooses anew and loads. What the list registers hold is remembered by number, so
+//! that nothing depends on what the hardware leaves in an invalid one.
 
 use crate::bank::{SGIS, each_bit, index};
 use crate::choice::Ranked;
 use crate::config::Version;
-use crate::effect::{Effect, Flushed};
+use crate::effect::Effect;
 use crate::list_register::ListRegister;
 use crate::model::{Place, TIMER_BIT, Vgic};
-use crate::vcpu::{NOTHING, SgiSources, TimerLink, VcpuState, WORDS};
+use crate::vcpu::{NOTHING, SgiSources, TimerLink, WORDS};
 use abi::{VcpuId, VcpuSet};
 
 /// The most that `ICH_HCR_EL2.EOIcount` counts.
@@ -70,43 +70,6 @@ impl Vgic {
         ended
     }
 
-    /// Fills the list registers of `vcpu` from the model. As many as the shorter of `lrs` and the
-    /// configured number are used; the rest of `lrs` is made invalid.
-    ///
-    /// If the vCPU has run since its list registers were last looked at, `sync` comes first.
-    pub fn flush(&mut self, vcpu: VcpuId, lrs: &mut [ListRegister]) -> Flushed {
-        let wake = self.take_all_out(vcpu);
-        let capacity = lrs.len().min(usize::from(self.list_registers));
-        let choice = self.choose(vcpu, capacity);
-        let mut used: u8 = 0;
-        let mut rest = lrs.iter_mut();
-        for intid in choice.intids() {
-            if let Some(lr) = rest.next() {
-                *lr = self.load(place_of(vcpu, intid));
-                if let Some(state) = self.vcpu_mut(vcpu)
-                    && let Some(slot) = state.loaded.get_mut(usize::from(used))
-                {
-                    *slot = intid;
-                }
-                used += 1;
-            }
-        }
-        rest.for_each(|lr| *lr = ListRegister::INVALID);
-        let more = choice.left_some();
-        let Some(state) = self.vcpu_mut(vcpu) else {
-            return Flushed::default();
-        };
-        state.used = used;
-        state.overflow = more;
-        let retire_timer = retire_timer(state);
-        Flushed {
-            used,
-            more,
-            wake,
-            retire_timer,
-        }
-    }
-
     /// Takes everything out of `vcpu`'s list registers, as it leaves its CPU (after `sync`): nothing
     /// is listed any more, and its SPIs may go to other vCPUs, which are woken. The caller drops
     /// the contents of the list registers.
@@ -116,7 +79,7 @@ impl Vgic {
         }
     }
 
-    fn take_all_out(&mut self, vcpu: VcpuId) -> VcpuSet {
+    pub(crate) fn take_all_out(&mut self, vcpu: VcpuId) -> VcpuSet {
         let used = self.vcpu(vcpu).map_or(0, |state| state.used);
         let mut wake = VcpuSet::EMPTY;
         for slot in 0..usize::from(used) {
@@ -133,6 +96,7 @@ impl Vgic {
     /// Takes the interrupt of one list register back into the model. Gives the vCPU that it is
     /// deliverable to, if it is.
     fn take_out(&mut self, vcpu: VcpuId, slot: usize) -> VcpuSet {
+        let by_sender = self.version == Version::V2;
         let Some(state) = self.vcpu_mut(vcpu) else {
             return VcpuSet::EMPTY;
         };
@@ -147,26 +111,13 @@ impl Vgic {
             return VcpuSet::EMPTY;
         }
         let at = place_of(vcpu, intid);
-        let by_sender = self.is_by_sender(at);
-        let Some(bank) = self.bank_mut(vcpu, at.word) else {
-            return VcpuSet::EMPTY;
-        };
-        let carried = bank.carried & at.bit;
-        bank.latched |= carried;
-        bank.carried &= !at.bit;
-        bank.listed &= !at.bit;
-        bank.overridden &= !at.bit;
-        let idle = bank.active & at.bit == 0;
-        if let Some(state) = self.vcpu_mut(vcpu) {
-            if by_sender && carried != 0 {
-                state.sources.put_back(at.bit);
-            }
-            if idle && at.word == 0 && at.bit == TIMER_BIT {
-                state.timer.linked = false;
-            }
-            if idle && at.word != 0 {
-                state.owned[at.word % WORDS] &= !at.bit;
-            }
+        if at.word == 0 {
+            state.take_back_private(at.bit, by_sender);
+        } else if let Some(bank) = self.bank_mut(vcpu, at.word)
+            && bank.take_back(at.bit).is_idle
+            && let Some(state) = self.vcpu_mut(vcpu)
+        {
+            state.owned[at.word % WORDS] &= !at.bit;
         }
         self.announce(vcpu, at.word, at.bit)
     }
@@ -247,17 +198,7 @@ impl Vgic {
     }
 }
 
-/// If the physical interrupt is held for nothing, lets it go.
-fn retire_timer(state: &mut VcpuState) -> bool {
-    let bank = &state.private;
-    let over = state.timer.held && (bank.pending() | bank.active) & TIMER_BIT == 0;
-    if over {
-        state.timer = TimerLink::default();
-    }
-    over
-}
-
-fn place_of(vcpu: VcpuId, intid: u16) -> Place {
+pub(crate) fn place_of(vcpu: VcpuId, intid: u16) -> Place {
     Place {
         vcpu,
         word: usize::from(intid / 32),

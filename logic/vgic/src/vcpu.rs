@@ -1,7 +1,8 @@
 //! The interrupt state that belongs to one vCPU.
 
-use crate::bank::Bank;
+use crate::bank::{Bank, SGIS};
 use crate::config::MAX_LIST_REGISTERS;
+use crate::model::TIMER_BIT;
 
 /// Words of 32 interrupts that a domain can have: private ones and 31 of SPIs.
 pub(crate) const WORDS: usize = 32;
@@ -84,6 +85,17 @@ impl VcpuState {
     /// Which interrupts of `word` are held here.
     pub(crate) fn owned(&self, word: usize) -> u32 {
         self.owned[word % WORDS]
+    }
+
+    /// What a list register had of a private interrupt is the model's again.
+    pub(crate) fn take_back_private(&mut self, bit: u32, by_sender: bool) {
+        let taken = self.private.take_back(bit);
+        if by_sender && taken.was_carried && bit & SGIS != 0 {
+            self.sources.put_back(bit);
+        }
+        if taken.is_idle && bit == TIMER_BIT {
+            self.timer.linked = false;
+        }
     }
 
     /// Notes that `word` may have a candidate.
