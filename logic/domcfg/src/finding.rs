@@ -10,6 +10,9 @@ use crate::tree::Node;
 /// The most findings that are kept: a tree is not trusted to be wrong only a few times.
 const MAX_FINDINGS: usize = 256;
 
+/// The most characters of a message that are kept.
+const MAX_MESSAGE: usize = 512;
+
 /// How bad a [`Finding`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -96,6 +99,7 @@ impl Findings {
     }
 
     fn push(&mut self, severity: Severity, path: String, property: &str, message: String) {
+        let message = clean(message);
         let property = (!property.is_empty()).then(|| String::from(property));
         match self.list.len() {
             0..MAX_FINDINGS => self.list.push(Finding {
@@ -113,4 +117,16 @@ impl Findings {
             _ => {}
         }
     }
+}
+
+/// What a tree says is shown on consoles: one line, printable, of bounded length.
+fn clean(message: String) -> String {
+    let printable = |character: char| matches!(character, ' '..='~');
+    if message.len() <= MAX_MESSAGE && message.chars().all(printable) {
+        return message;
+    }
+    let shown = message.chars().take(MAX_MESSAGE);
+    shown
+        .map(|character| if printable(character) { character } else { '?' })
+        .collect()
 }

@@ -24,7 +24,8 @@ const PREFERRED: u64 = 128 << 20;
 /// What a guest finds where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// RAM as the guest sees it, in ascending order; at least one.
+    /// RAM as the guest sees it; at least one bank. Ascending, but for a direct-mapped domain the
+    /// ranges of `xen,static-mem` as they are given. The kernel goes into the first.
     pub banks: Vec<Range>,
     /// For static memory: what lies behind which part of the banks, in the order of
     /// `xen,static-mem`. Empty when RAM comes from the allocator.
@@ -105,10 +106,7 @@ pub fn layout(spec: &DomainSpec, host: &HostSpec) -> Result<Layout, Finding> {
             ipa: Ipa(host.start()),
             host,
         });
-        (
-            crate::host::merge(spec.static_mem.clone()),
-            backing.collect(),
-        )
+        (spec.static_mem.clone(), backing.collect())
     } else {
         let banks = usual_banks(spec)?;
         let backing = back(spec, &banks);

@@ -7,6 +7,9 @@ use crate::finding::Findings;
 use crate::tree::{Node, Tree, string_text};
 use crate::{CommandLine, ConsoleDevice, Uart, UartKind};
 
+/// Bytes up to the last register that a driver needs; some trees give no more than 0x200.
+const REGISTER_BYTES: u64 = 0x48;
+
 /// Finds the UART. A console that cannot be had is an error, but never stops the boot.
 pub(super) fn console(
     tree: &Tree<'_>,
@@ -52,9 +55,9 @@ pub(super) fn console(
         return None;
     };
     let range = match address::cpu_reg(node).map(|ranges| ranges.first().copied()) {
-        Ok(Some(range)) if range.size() >= 0x1000 => range,
+        Ok(Some(range)) if range.size() >= REGISTER_BYTES => range,
         Ok(_) => {
-            findings.error(node, "reg", "must hold at least 0x1000 bytes");
+            findings.error(node, "reg", "must hold at least 0x48 bytes of registers");
             return None;
         }
         Err(message) => {

@@ -146,6 +146,14 @@ fn a_direct_mapped_domain_sees_the_hosts_addresses() {
 }
 
 #[test]
+fn direct_mapped_banks_keep_their_order() {
+    let (mut spec, host) = sized(8 * MIB);
+    spec.direct_map = true;
+    spec.static_mem = vec![range(0x6000_0000, 4 * MIB), range(0x5fc0_0000, 4 * MIB)];
+    assert_eq!(layout(&spec, &host).unwrap().banks, spec.static_mem);
+}
+
+#[test]
 fn static_memory_fills_the_banks_in_its_order() {
     let (mut spec, host) = sized(4 * GIB);
     spec.static_mem = vec![range(8 * GIB, 2 * GIB), range(16 * GIB, 2 * GIB)];

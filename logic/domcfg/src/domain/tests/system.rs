@@ -103,6 +103,19 @@ fn the_command_line_is_chosen_as_on_xen() {
 }
 
 #[test]
+fn what_is_shown_is_printable_and_bounded() {
+    let option = format!("\u{1b}[2J\u{e9}{}", "x".repeat(1000));
+    let change = |c: Node| c.text("xen,xen-bootargs", &option);
+    let system = read(host(gicv3()).edit("chosen", change));
+    let line = system.findings[0].to_string();
+    assert!(
+        line.starts_with("/chosen: xen,xen-bootargs has ?[2J?xxx"),
+        "{line}"
+    );
+    assert!(line.len() < 600, "{}", line.len());
+}
+
+#[test]
 fn what_else_is_in_chosen_is_told() {
     let with = |child: Node| read(host(gicv3()).edit("chosen", |chosen| chosen.child(child)));
     let kind = |kind: &str| Node::new("node").text("compatible", kind);

@@ -219,8 +219,8 @@ fn the_console_is_found_by_path_or_alias() {
     );
     let uart = |change: fn(Node) -> Node| host(gicv3()).edit("pl011@9000000", change);
     told(
-        uart(|uart| uart.cells("reg", &[0, 0x900_0000, 0, 0x100])),
-        "/pl011@9000000: reg must hold at least 0x1000 bytes",
+        uart(|uart| uart.cells("reg", &[0, 0x900_0000, 0, 0x40])),
+        "/pl011@9000000: reg must hold at least 0x48 bytes of registers",
     );
     told(
         uart(|uart| uart.without("reg")),
