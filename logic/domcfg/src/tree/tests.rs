@@ -308,6 +308,23 @@ fn names_beyond_31_characters_read() {
 }
 
 #[test]
+fn a_name_is_not_taken_for_the_start_of_a_longer_one() {
+    let mut raw = Raw::new();
+    raw.strings = b"regulator\0reg\0".to_vec();
+    let blob = raw
+        .begin(b"")
+        .property(0, b"long")
+        .property(10, b"short")
+        .end()
+        .word(9)
+        .blob();
+    assert_eq!(
+        Tree::new(&blob).unwrap().root().property("reg"),
+        Some(&b"short"[..])
+    );
+}
+
+#[test]
 fn no_ops_are_skipped() {
     let raw = Raw::new()
         .word(4)

@@ -140,6 +140,10 @@ fn numbers_are_checked() {
         "~: memory = <0x0 0x0>: must be at least 4 KiB",
     );
     refused(
+        |d| d.cells("memory", &[0, 3]),
+        "~: memory = <0x0 0x3>: must be at least 4 KiB",
+    );
+    refused(
         |d| d.cells("memory", &[0, 5]),
         "~: memory = <0x0 0x5>: must be a multiple of 4 KiB",
     );

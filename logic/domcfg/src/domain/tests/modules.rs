@@ -115,3 +115,24 @@ fn reserved_memory_and_modules_stay_apart() {
     );
     assert_eq!(partly.domains[0].spec, None);
 }
+
+#[test]
+fn domains_share_a_module_whole_or_not_at_all() {
+    let second = |start, size| {
+        let kernel = module("multiboot,kernel", start, size);
+        domain("domU2").remove("module@48000000").child(kernel)
+    };
+    let read_both = |second| read(with_domains(host(gicv3()), [domain("domU1"), second]));
+    assert_eq!(
+        read_both(second(0x4800_0000, 0x200_0000)).errors().count(),
+        0
+    );
+    let system = read_both(second(0x4900_0000, 0x200_0000));
+    told(
+        &system,
+        Severity::Error,
+        "/chosen/domU2/module@49000000: reg = 0x49000000..0x4b000000: overlaps /chosen/domU1/module@48000000 at 0x48000000..0x4a000000",
+    );
+    let accepted: Vec<_> = system.accepted().map(|spec| spec.id).collect();
+    assert_eq!(accepted, [DomId(1)]);
+}

@@ -122,6 +122,17 @@ fn addresses_are_translated_on_the_way_up() {
         }),
         "/soc/serial@0: reg wraps when translated by /soc",
     );
+    let second_window = rich().edit("soc", |soc| {
+        soc.cells(
+            "ranges",
+            &[0, 0, 0x800_0000, 0x1000, 0x1000, 0, 0x900_0000, 0x8000],
+        )
+        .edit("serial@0", |uart| uart.cells("reg", &[0x3000, 0x1000]))
+    });
+    assert_eq!(
+        host_of(second_window).uart.unwrap().range,
+        range(0x900_2000, 0x1000)
+    );
     let identity = rich()
         .edit("soc", |soc| soc.flag("ranges"))
         .edit("soc/serial@0", |uart| {
