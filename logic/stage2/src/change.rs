@@ -79,7 +79,7 @@ impl<'a, M: TableMemory> Changer<'a, M> {
             }
             Step::Descend(table) => {
                 self.apply(change, table, at.level + 1, span);
-                self.drop_if_empty(at, table, span);
+                self.drop_if_empty(at, table);
             }
             Step::Fill => {
                 let Some(table) = self.take_spare() else {
@@ -133,12 +133,13 @@ impl<'a, M: TableMemory> Changer<'a, M> {
         }
     }
 
-    fn drop_if_empty(&mut self, at: Slot, table: Pa, span: Span) {
+    /// Takes `table` out if nothing is left in it. What was cleared in it is marked stale already, and
+    /// invalidating that drops the walk that led there.
+    fn drop_if_empty(&mut self, at: Slot, table: Pa) {
         if (0..TABLE_ENTRIES).any(|index| is_valid(self.mem.read(table, index))) {
             return;
         }
         self.mem.write(at.page, at.index, 0);
-        self.mark_stale(span.entry_range(at.level));
         self.emptied.push(self.mem, table);
         self.mapped.tables = self.mapped.tables.saturating_sub(1);
     }

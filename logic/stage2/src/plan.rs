@@ -5,7 +5,7 @@
 use abi::{Ipa, Pa, Range};
 
 use crate::descriptor::{self, Entry, LAST_LEVEL, Leaf, TABLE_ENTRIES, entry_size, level_shift};
-use crate::{Attributes, Format, MapError, TableMemory};
+use crate::{Attributes, Format, MapError};
 
 /// Where a range goes: `pa` of an address is the address plus `offset`, wrapping.
 #[derive(Clone, Copy)]
@@ -161,11 +161,11 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    fn entry(self, mem: &impl TableMemory, level: u8, index: usize) -> Entry {
+    fn entry(self, read: &impl Fn(Pa, usize) -> u64, level: u8, index: usize) -> Entry {
         match self {
             Self::Real(table) => {
                 let (page, index) = slot(table, index);
-                descriptor::decode(mem.read(page, index), level)
+                descriptor::decode(read(page, index), level)
             }
             Self::Empty => Entry::Invalid,
             Self::SplitOf(leaf) => Entry::Leaf(leaf.advanced((index as u64) << level_shift(level))),
@@ -192,8 +192,9 @@ pub(crate) fn entries_of(format: Format, level: u8) -> usize {
 }
 
 /// How many tables `change` on `span` allocates below `node` of `level`, or why it is refused.
+/// `read` gives the descriptor at an index of a table.
 pub(crate) fn count_tables(
-    mem: &impl TableMemory,
+    read: &impl Fn(Pa, usize) -> u64,
     format: Format,
     change: Change,
     node: Node,
@@ -209,7 +210,7 @@ pub(crate) fn count_tables(
     while !rest.is_empty() {
         let (here, behind) = rest.split_entry(level);
         rest = behind;
-        let entry = node.entry(mem, level, here.index(level, entries));
+        let entry = node.entry(read, level, here.index(level, entries));
         let (own, below) = match decide(change, entry, level, here) {
             Step::Keep | Step::Leaf(_) | Step::Clear => continue,
             Step::Conflict => {
@@ -221,7 +222,7 @@ pub(crate) fn count_tables(
             Step::Fill => (1, Node::Empty),
             Step::Split(leaf) => (1, Node::SplitOf(leaf)),
         };
-        let below = count_tables(mem, format, change, below, level + 1, here)?;
+        let below = count_tables(read, format, change, below, level + 1, here)?;
         tables = tables.saturating_add(own).saturating_add(below);
     }
     Ok(tables)

@@ -211,7 +211,7 @@ impl Stage2 {
             let change = Change::Map(Target::new(ipa, pa, Attributes::RAM));
             let (node, level) = (Node::Empty, format.start_level());
             tables =
-                tables.saturating_add(count_tables(&NoTables, format, change, node, level, span)?);
+                tables.saturating_add(count_tables(&|_, _| 0, format, change, node, level, span)?);
         }
         Ok(tables)
     }
@@ -230,28 +230,14 @@ impl Stage2 {
     ) -> Result<(), MapError> {
         let span = check_ipa(self.format, ipa, size)?;
         let (root, level) = (self.root, self.format.start_level());
-        let tables = count_tables(mem, self.format, change, Node::Real(root), level, span)?;
+        let read = |page, index| mem.read(page, index);
+        let tables = count_tables(&read, self.format, change, Node::Real(root), level, span)?;
         let spare = Chain::allocate(mem, tables).ok_or(MapError::OutOfTables)?;
         let mut changer = Changer::new(mem, self.format, &mut self.mapped, spare);
         changer.apply(change, root, level, span);
         changer.finish();
         Ok(())
     }
-}
-
-/// Table memory for counting in tables that do not exist yet.
-struct NoTables;
-
-impl TableMemory for NoTables {
-    fn read(&self, _: Pa, _: usize) -> u64 {
-        0
-    }
-    fn write(&mut self, _: Pa, _: usize, _: u64) {}
-    fn allocate(&mut self) -> Option<Pa> {
-        None
-    }
-    fn free(&mut self, _: Pa) {}
-    fn invalidate(&mut self, _: abi::Range) {}
 }
 
 fn check_ipa(format: Format, ipa: Ipa, size: u64) -> Result<Span, MapError> {

@@ -265,10 +265,20 @@ impl TableMemory for FakeMemory {
 }
 
 impl FakeMemory {
-    /// After an operation: the caches hold nothing but what the tables say.
+    /// After an operation: the caches hold nothing but what the tables say, and what is invalid in
+    /// those is zero.
     pub(super) fn assert_no_stale_translation(&self) {
         for entry in self.tlb.values().flatten() {
             assert!(self.holds(entry), "stale: {entry:x?}");
         }
+        let in_use = self
+            .reachable
+            .keys()
+            .flat_map(|table| self.pages[table].iter());
+        assert!(
+            in_use
+                .into_iter()
+                .all(|&descriptor| is_valid(descriptor) || descriptor == 0)
+        );
     }
 }
