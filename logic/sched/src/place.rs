@@ -28,9 +28,6 @@ pub fn place(cpus: &[CpuLoad], allowed: CpuMask, previous: CpuId) -> CpuId {
         } else {
             load.weight.max(1)
         };
-        if weight == 0 && load.cpu == previous {
-            return previous;
-        }
         let better = match best {
             None => true,
             Some((least, _)) => weight < least || (weight == least && load.cpu == previous),

@@ -113,7 +113,24 @@ fn a_sleeper_preempts_a_hog_that_ran_far_ahead_of_it() {
 }
 
 #[test]
-fn a_small_lead_does_not_preempt() {
+fn a_lead_of_less_than_a_millisecond_does_not_preempt() {
+    for (after, preempts) in [(MS / 2, false), (2 * MS, true)] {
+        let mut queue = queue::<4>();
+        let _ = add(&mut queue, 1, 0);
+        let _ = add(&mut queue, 2, 0);
+        queue.pick(0);
+        let slept = queue.remove(key(1), 5 * MS).unwrap();
+        queue.pick(5 * MS);
+        // The second one has run as long, and `after` on top.
+        let now = 10 * MS + after;
+        let _ = queue.enqueue(key(1), Weight::DEFAULT, slept, now).unwrap();
+        assert_eq!(queue.should_preempt(key(1)), preempts);
+        assert_eq!(queue.pick(now).key, Some(key(if preempts { 1 } else { 2 })));
+    }
+}
+
+#[test]
+fn a_newcomer_does_not_preempt() {
     let mut queue = queue::<4>();
     let _ = add(&mut queue, 1, 0);
     queue.pick(0);
@@ -142,6 +159,22 @@ fn yielding_lets_another_run() {
     queue.yield_now();
     assert_eq!(queue.pick(1).key, Some(key(2)));
     assert_eq!(queue.pick(2).key, Some(key(2)));
+}
+
+#[test]
+fn even_one_with_the_best_claim_gives_way_when_it_yields() {
+    let mut queue = queue::<4>();
+    let _ = add(&mut queue, 1, 0);
+    queue.pick(0);
+    let slept = queue.remove(key(1), 0).unwrap();
+    let _ = add(&mut queue, 2, 0);
+    queue.pick(0);
+    let _ = queue
+        .enqueue(key(1), Weight::DEFAULT, slept, 50 * MS)
+        .unwrap();
+    assert_eq!(queue.pick(50 * MS).key, Some(key(1)));
+    queue.yield_now();
+    assert_eq!(queue.pick(50 * MS + 1).key, Some(key(2)));
 }
 
 #[test]
