@@ -66,6 +66,13 @@ fn one_request_at_a_time() {
 }
 
 #[test]
+fn a_vcpu_that_is_off_sends_nothing() {
+    let mut domain = running(2, 2);
+    let _ = domain.cpu_off(V1).unwrap();
+    assert!(!domain.may_send_io(V1));
+}
+
+#[test]
 fn the_first_reason_stays() {
     let mut domain = running(2, 2);
     send(&mut domain, V1);
