@@ -59,11 +59,11 @@ impl Bank {
         self.pending() & self.enabled & !self.active
     }
 
-    /// Those of `bits` for which a list register is to be written: ready ones in no list register,
-    /// and listed ones that may be loaded differently now.
+    /// Those of `bits` for which a list register is to be written: ready ones, and listed ones that may
+    /// be loaded differently now.
     pub(crate) const fn fresh_or_listed(&self, bits: u32) -> u32 {
         let listed = self.listed & self.enabled & !(self.active & !self.edge);
-        bits & (listed | (self.ready() & !self.listed))
+        bits & (listed | self.ready())
     }
 
     /// What a list register had of `bit` is the model's again.

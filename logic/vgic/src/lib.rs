@@ -18,6 +18,27 @@
 //! - Before a vCPU becomes resident: `flush`. When it leaves its CPU: `sync`, then [`Vgic::unload`], so
 //!   that whatever happens to it meanwhile is exact and its pending SPIs may go elsewhere.
 //!
+//! - A maintenance interrupt (end signalled by a list register, underflow) is served by `sync` and
+//!   `flush`; a nonzero `EOIcount` by [`Vgic::end_unlisted`] between the two.
+//! - The physical timer interrupt: the caller keeps it active exactly while [`Vgic::timer_in_flight`]
+//!   says so of the resident vCPU. It sets it when the vCPU becomes resident, clears it when it leaves,
+//!   and clears it on [`Flushed::retire_timer`]; otherwise the guest's own deactivation does it.
+//!
+//! # Choices where the architecture leaves some
+//!
+//! - All interrupts are delivered while group 1 (GICv3) or the only group (GICv2) is enabled; `IGROUPR`
+//!   is storage. 32 priority levels. PPIs have programmable triggers.
+//! - "Any one" routing means vCPU 0; an affinity of no vCPU keeps the SPI pending; of a GICv2's target
+//!   list the lowest vCPU is served.
+//! - Redistributors are awake at reset, so that guests which never touch `GICR_WAKER` work.
+//! - `SETSPI` and `CLRSPI` registers are not offered (`GICD_TYPER.MBIS` = 0): writes are ignored.
+//! - `GICD_CTLR.RWP` is always 0.
+//!
+//! # Known limit
+//!
+//! `EOIcount` names no interrupt. If a guest clears the active state of an interrupt and then ends it all
+//! the same, while others are active in no list register, one of those ends instead.
+//!
 //! # Invariants
 //!
 //! - An interrupt is in at most one list register of one vCPU (`Bank::listed`, `SpiBank::owner`).

@@ -87,7 +87,6 @@ impl Vgic {
         }
         if let Some(state) = self.vcpu_mut(vcpu) {
             state.used = 0;
-            state.overflow = false;
         }
         wake.remove(vcpu);
         wake
@@ -174,7 +173,8 @@ impl Vgic {
 
     /// `vcpu` is turned on (PSCI `CPU_ON`): its private interrupts lose their pending and active
     /// state, the linked timer included, and its list registers are empty. Enables, priorities and
-    /// input levels stay, and so do SPIs, which are the distributor's.
+    /// input levels stay, and so do SPIs, which are the distributor's. It is not resident, so no physical
+    /// interrupt is to be retired.
     pub fn reset_vcpu(&mut self, vcpu: VcpuId) -> Effect {
         let wake = self.take_all_out(vcpu);
         if let Some(state) = self.vcpu_mut(vcpu) {

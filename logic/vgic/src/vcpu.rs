@@ -2,7 +2,6 @@
 
 use crate::bank::{Bank, SGIS};
 use crate::config::MAX_LIST_REGISTERS;
-use crate::model::TIMER_BIT;
 
 /// Words of 32 interrupts that a domain can have: private ones and 31 of SPIs.
 pub(crate) const WORDS: usize = 32;
@@ -14,7 +13,8 @@ pub(crate) const NOTHING: u16 = u16::MAX;
 ///
 /// `held` says that the physical interrupt is active because of this vCPU, from `raise` until the
 /// guest's deactivation is seen in the list register or the interrupt is withdrawn. `linked` says that
-/// what is in the list register (or active) is that very occurrence, with the `HW` bit.
+/// what was last put into a list register is that very occurrence, with the `HW` bit. Only what is held
+/// is linked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TimerLink {
     pub(crate) held: bool,
@@ -92,9 +92,6 @@ impl VcpuState {
         let taken = self.private.take_back(bit);
         if by_sender && taken.was_carried && bit & SGIS != 0 {
             self.sources.put_back(bit);
-        }
-        if taken.is_idle && bit == TIMER_BIT {
-            self.timer.linked = false;
         }
     }
 

@@ -71,8 +71,10 @@ fn each_register_reads_back_what_it_should() {
         let _ = vgic
             .write_distributor(CPU0, offset, width, written)
             .unwrap();
-        let value = vgic.read_distributor(CPU1, offset, width).unwrap();
-        assert_eq!(value, expected, "offset {offset:#x} {width:?}");
+        for reader in [CPU0, CPU1] {
+            let value = vgic.read_distributor(reader, offset, width).unwrap();
+            assert_eq!(value, expected, "offset {offset:#x} {width:?} {reader}");
+        }
     }
 }
 

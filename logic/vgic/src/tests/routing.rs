@@ -63,7 +63,7 @@ fn a_pending_one_moves_when_its_holder_lets_go() {
 }
 
 #[test]
-fn one_that_another_vcpu_holds_does_not_end_a_wait() {
+fn one_that_another_vcpu_holds_is_not_taken_from_it() {
     let mut vgic = with_spi(2);
     let _ = vgic.raise(CPU0, SPI);
     let _ = flush(&mut vgic, CPU0);
@@ -75,6 +75,7 @@ fn one_that_another_vcpu_holds_does_not_end_a_wait() {
     let _ = write_bit(&mut vgic, CPU0, gicd::ICPENDR, IntId(41));
     let _ = route(&mut vgic, 1);
     assert!(!vgic.has_deliverable(CPU1));
+    assert!(flush(&mut vgic, CPU1).is_empty());
 }
 
 #[test]
