@@ -154,7 +154,7 @@ fn default_xen_args() -> String {
 }
 
 fn default_within() -> f32 {
-    10.0
+    20.0
 }
 
 fn one() -> u32 {
