@@ -44,6 +44,7 @@ pub struct Style {
 struct Guest {
     domain: DomId,
     lines: LineAssembler,
+    hypercall_lines: LineAssembler,
     limit: RateLimit,
 }
 
@@ -91,7 +92,8 @@ impl Console {
     /// Makes room for `domain`'s output; at boot, as it allocates.
     pub fn add(&mut self, domain: DomId) {
         let lines = LineAssembler::new(Prefix::Uart(domain), FocusedPrefix::None);
-        self.guests.push(Guest { domain, lines, limit: RateLimit::new() });
+        let hypercall_lines = LineAssembler::new(Prefix::Domain(domain), FocusedPrefix::None);
+        self.guests.push(Guest { domain, lines, hypercall_lines, limit: RateLimit::new() });
         self.held.reserve(self.guests.len());
         // More domains than the ring of the focus has room for can write but not be typed at.
         let _ = self.focus.add(domain);
@@ -178,6 +180,26 @@ impl Console {
             self.pump();
         }
         self.flow(domain)
+    }
+
+    /// A domain wrote `bytes` by hypercall. Without the focus they appear only if debug messages
+    /// of guests do.
+    pub fn guest_write(&mut self, domain: DomId, bytes: &[u8]) {
+        let stamp = self.stamp();
+        let focused = self.focus.of(domain);
+        if focused == Focused::No && self.style.guest.upper <= Level::Debug as u8 {
+            return;
+        }
+        let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) else {
+            return;
+        };
+        let origin = Origin::Domain(domain);
+        let mut sink = self.ring.sink(origin);
+        let mut terminal = self.screen.writer(origin, &mut sink);
+        for byte in bytes {
+            guest.hypercall_lines.push(*byte, focused, &stamp, &mut terminal);
+        }
+        self.pump();
     }
 
     fn flow(&mut self, domain: DomId) -> Flow {

@@ -11,6 +11,7 @@ pub mod arch;
 pub mod boot;
 pub mod console;
 pub mod domain;
+pub mod guest_memory;
 pub mod hypercall;
 pub mod interrupts;
 pub mod keys;

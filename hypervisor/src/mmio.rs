@@ -5,8 +5,10 @@ use machine::exit::{AbortKind, DataAbort, Direction, Transfer, Width};
 use vgic::{Effect, Level};
 use vuart::Vuart;
 
+use crate::arch::arm64::instruction;
 use crate::console::Flow;
 use crate::domain::{Domain, Emulated, Unmapped};
+use crate::guest_memory;
 use crate::run::{Cpu, Next};
 
 /// What an access came to.
@@ -20,9 +22,43 @@ enum Outcome {
 /// Emulates a data access that stage 2 refused, or gives the guest an external abort.
 pub fn handle(cpu: &mut Cpu<'_>, abort: DataAbort) -> Next {
     let Some((domain, _)) = cpu.resident() else { return Next::Choose };
-    let Some(transfer) = abort.transfer.filter(|_| abort.kind == AbortKind::Stage2) else {
+    if abort.kind != AbortKind::Stage2 {
+        return refuse(cpu, abort);
+    }
+    match abort.transfer {
+        Some(transfer) => access(cpu, domain, abort, transfer),
+        None => write_back(cpu, domain, abort),
+    }
+}
+
+/// A post-indexed load or store, which the syndrome does not describe: the instruction does.
+#[cold]
+fn write_back(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort) -> Next {
+    let Some(decoded) = fetch(cpu).and_then(instruction::post_indexed) else {
         return refuse(cpu, abort);
     };
+    let before = cpu.with_registers(|registers| registers.cpu.pc());
+    let next = access(cpu, domain, abort, decoded.transfer);
+    cpu.with_registers(|registers| {
+        let registers = &mut registers.cpu;
+        // An aborted access does not write back.
+        if Some(registers.pc()) == before.map(|pc| pc.wrapping_add(4)) {
+            let base = registers.register(decoded.base).wrapping_add_signed(decoded.offset);
+            registers.set_register(decoded.base, base);
+        }
+    });
+    next
+}
+
+/// The instruction at the resident guest's program counter.
+fn fetch(cpu: &mut Cpu<'_>) -> Option<u32> {
+    let pc = cpu.with_registers(|registers| registers.cpu.pc())?;
+    let mut bytes = [0; 4];
+    guest_memory::read(cpu, pc, &mut bytes).ok()?;
+    Some(u32::from_le_bytes(bytes))
+}
+
+fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transfer) -> Next {
     let address = abort.address;
     if domain.map.uart.is_some_and(|(window, _)| window.has(address.0)) {
         return uart(cpu, domain, abort, transfer);

@@ -22,9 +22,13 @@ pub fn size_bytes() -> u64 {
 pub fn grow(extent: Extent) {
     let range = extent.into_range();
     SIZE_BYTES.fetch_add(range.size(), Ordering::Relaxed);
-    let base = crate::physical::pointer(abi::Pa(range.start()));
-    // SAFETY: an extent is RAM that nobody else refers to, and `into_range` ended its ownership.
-    unsafe { HEAP.lock().claim(base, range.size() as usize) };
+    // On a host the allocator is the host's; the RAM just goes out of use.
+    if cfg!(target_os = "none") {
+        let base = crate::physical::pointer(abi::Pa(range.start()));
+        // SAFETY: an extent is RAM that nobody else refers to, and `into_range` ended its
+        // ownership.
+        unsafe { HEAP.lock().claim(base, range.size() as usize) };
+    }
 }
 
 /// Gives the arena in the image to the heap; the boot code calls it once.

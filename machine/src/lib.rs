@@ -8,7 +8,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, not(target_os = "none")))]
 extern crate std;
 
 pub mod claim;
@@ -17,6 +17,7 @@ pub mod frames;
 pub mod heap;
 pub mod lock;
 pub mod once;
+mod table_pool;
 
 #[cfg(all(target_arch = "aarch64", target_os = "none"))]
 mod arm64;

@@ -1,29 +1,30 @@
-//! `xen_version` (public/version.h): what needs no guest memory.
+//! `xen_version` (public/version.h).
 
 use abi::Errno;
 use abi::hypercall::version;
 
+use super::{Outcome, Result};
+use crate::guest_memory;
+use crate::run::Cpu;
+
 /// Xen's version whose ABI this is: 4.20.
 const XEN_4_20: u64 = 4 << 16 | 20;
 
-/// Answers the sub-operation `command`.
-pub(super) fn call(command: u64) -> Result<u64, Errno> {
-    // Xen takes the command as an int.
+pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, argument: u64) -> Result {
+    // The command is an int of the ABI.
     match u64::from(command as u32) {
-        version::VERSION => Ok(XEN_4_20),
-        version::PAGESIZE => Ok(abi::PAGE_SIZE),
+        version::VERSION => Ok(Outcome::Done(XEN_4_20)),
+        version::PAGESIZE => Ok(Outcome::Done(abi::PAGE_SIZE)),
+        version::EXTRAVERSION => {
+            let mut text = [0; 16];
+            let name = concat!("-euxenite-", env!("CARGO_PKG_VERSION")).as_bytes();
+            // The last byte stays 0.
+            for (to, from) in text.iter_mut().take(15).zip(name) {
+                *to = *from;
+            }
+            guest_memory::write(cpu, argument, &text)?;
+            Ok(Outcome::Done(0))
+        }
         _ => Err(Errno::NoSys),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_as_xen_4_20() {
-        assert_eq!(call(0), Ok(0x0004_0014));
-        assert_eq!(call(7), Ok(4096));
-        assert_eq!(call(99), Err(Errno::NoSys));
     }
 }

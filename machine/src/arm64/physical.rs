@@ -3,10 +3,16 @@
 use abi::Pa;
 
 use super::cache;
+use super::sysreg::dsb_ishst;
 
 /// Where the byte at `address` is mapped.
 pub(crate) fn pointer(address: Pa) -> *mut u8 {
     address.0 as *mut u8
+}
+
+/// Makes earlier stores visible to the table walkers of all CPUs.
+pub(crate) fn publish() {
+    dsb_ishst();
 }
 
 /// Zeros the range and cleans it to the point of coherency.

@@ -7,7 +7,7 @@
 use core::arch::global_asm;
 use core::mem::offset_of;
 
-use abi::Pa;
+use abi::{Ipa, Pa};
 
 use super::fpsimd::FpSimd;
 use super::gic::{CpuInterface, Gic};
@@ -230,6 +230,25 @@ impl Vcpu {
         super::cpu::pend_serror();
     }
 
+    /// Where the resident guest's own stage 1 maps the EL1 virtual address `address` for `access`;
+    /// `None` if it does not, or not with that right (`AT S1E1R`, `AT S1E1W`; Arm ARM D8.15).
+    pub fn translate(&mut self, address: u64, access: Access) -> Option<Ipa> {
+        const FAULT: u64 = 1;
+        const PAGE: u64 = 0x000f_ffff_ffff_f000;
+        let kept = read!("par_el1");
+        // SAFETY: an address translation changes PAR_EL1 only, which is put back below.
+        unsafe {
+            match access {
+                Access::Read => core::arch::asm!("at s1e1r, {}", in(reg) address, options(nostack)),
+                Access::Write => core::arch::asm!("at s1e1w, {}", in(reg) address, options(nostack)),
+            }
+        }
+        isb();
+        let result = read!("par_el1");
+        write!("par_el1", kept);
+        (result & FAULT == 0).then_some(Ipa(result & PAGE | address & 0xfff))
+    }
+
     /// Whether the guest runs 32-bit code.
     pub fn is_32_bit(&self) -> bool {
         self.pstate & 0x10 != 0
@@ -239,6 +258,15 @@ impl Vcpu {
     pub fn in_user_mode(&self) -> bool {
         self.pstate & 0xf == 0
     }
+}
+
+/// What a guest wants to do with memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Load from it.
+    Read,
+    /// Store to it.
+    Write,
 }
 
 const EXIT_INTERRUPT: u64 = 1;

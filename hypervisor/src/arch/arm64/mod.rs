@@ -2,5 +2,6 @@
 
 pub mod calls;
 pub mod identification;
+pub mod instruction;
 pub mod sysreg;
 pub mod timer;

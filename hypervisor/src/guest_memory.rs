@@ -1,0 +1,54 @@
+//! Copies between the hypervisor and the resident guest's memory, by the guest's virtual
+//! addresses.
+//!
+//! Each page is translated by the guest's own stage 1, with the guest's own rights; what it maps to
+//! must be the domain's RAM. A fault is an errno, never an abort at EL2. Data is copied once.
+
+use abi::{Errno, Ipa, PAGE_SIZE};
+use machine::vcpu::Access;
+
+use crate::domain::Memory;
+use crate::run::Cpu;
+
+/// Copies from guest virtual address `from` into `data`. On `Errno::Fault` part of `data` may be
+/// filled.
+pub fn read(cpu: &mut Cpu<'_>, from: u64, data: &mut [u8]) -> Result<(), Errno> {
+    each_page(cpu, from, data.len(), Access::Read, |memory, ipa, part| {
+        data.get_mut(part).is_some_and(|data| memory.read(ipa, data))
+    })
+}
+
+/// Copies `data` to guest virtual address `to`. On `Errno::Fault` what comes before the fault is
+/// written.
+pub fn write(cpu: &mut Cpu<'_>, to: u64, data: &[u8]) -> Result<(), Errno> {
+    each_page(cpu, to, data.len(), Access::Write, |memory, ipa, part| {
+        data.get(part).is_some_and(|data| memory.write(ipa, data))
+    })
+}
+
+fn each_page(
+    cpu: &mut Cpu<'_>,
+    start: u64,
+    length: usize,
+    access: Access,
+    mut copy: impl FnMut(&Memory, Ipa, core::ops::Range<usize>) -> bool,
+) -> Result<(), Errno> {
+    let (domain, _) = cpu.resident().ok_or(Errno::Fault)?;
+    let mut done = 0;
+    while done < length {
+        let address = start.checked_add(done as u64).ok_or(Errno::Fault)?;
+        let in_page = (PAGE_SIZE - address % PAGE_SIZE) as usize;
+        let here = in_page.min(length - done);
+        let ipa = cpu
+            .with_registers(|registers| registers.cpu.translate(address, access))
+            .flatten()
+            .ok_or(Errno::Fault)?;
+        let life = domain.control.lock(&mut cpu.token);
+        let memory = life.memory.as_ref().ok_or(Errno::Fault)?;
+        if !copy(memory, ipa, done..done + here) {
+            return Err(Errno::Fault);
+        }
+        done += here;
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! This CPU: which one a thread plays, and how it waits.
+
+use abi::CpuId;
+use std::boxed::Box;
+
+use super::host::{Halted, Record, here, with_state};
+
+/// Whether `WFE` of a guest is an exit: wanted when somebody else waits for the CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrapWfe {
+    /// It is an exit.
+    Yes,
+    /// The guest waits by itself.
+    No,
+}
+
+/// Sets what `WFE` does for the guest that runs next on this CPU.
+pub fn set_trap_wfe(trap: TrapWfe) {
+    with_state(|state, cpu| state.cpu(cpu).trap_wfe = trap);
+}
+
+/// Makes a virtual SError pending for the guest on this CPU.
+pub(crate) fn pend_serror() {
+    with_state(|state, cpu| state.cpu(cpu).serror_pending = true);
+}
+
+/// This CPU's logical number.
+pub fn id() -> CpuId {
+    here().1
+}
+
+/// `MPIDR_EL1`'s affinity fields of this CPU: its number.
+pub fn affinity() -> u64 {
+    u64::from(id().0)
+}
+
+/// Returns at once: a test sees from the record whether something was pending, and gives the turn
+/// to another CPU.
+pub fn wait_for_interrupt() {
+    let halts = with_state(|state, cpu| {
+        let waits = state.next_pending(cpu).is_none();
+        if waits {
+            state.record(Record::Waited(cpu));
+        }
+        waits && state.halt_when_idle
+    });
+    if halts {
+        halt()
+    }
+}
+
+/// Lets another thread go on, which may call [`send_event`].
+pub fn wait_for_event() {
+    std::thread::yield_now();
+}
+
+/// Ends the [`wait_for_event`] of all CPUs: they never wait long here.
+pub fn send_event() {}
+
+/// Stops this CPU for good: unwinds with [`Halted`], past the panic hook.
+pub fn halt() -> ! {
+    std::panic::resume_unwind(Box::new(Halted))
+}

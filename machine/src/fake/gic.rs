@@ -1,0 +1,237 @@
+//! The host's interrupt controller: pending and active interrupts are sets, list registers are an
+//! array. What a driver may do wrong is asserted.
+
+use abi::{CpuId, IntId};
+use arrayvec::ArrayVec;
+
+use super::device::Registers;
+use super::host::{Record, with_state};
+
+/// The most list registers of any GIC.
+pub const MOST_LIST_REGISTERS: usize = 16;
+
+/// The SGI by which one CPU asks another to look at its work.
+pub const KICK: IntId = IntId(0);
+
+/// Where the controller's registers are.
+#[derive(Clone, Debug)]
+pub enum Frames {
+    /// GICv2: distributor, CPU interface, hypervisor's view of the virtual interface.
+    V2 {
+        /// GICD.
+        distributor: Registers,
+        /// GICC.
+        cpu: Registers,
+        /// GICH.
+        hypervisor: Registers,
+    },
+    /// GICv3: distributor and redistributor regions.
+    V3 {
+        /// GICD.
+        distributor: Registers,
+        /// GICR regions.
+        redistributors: ArrayVec<Registers, 16>,
+        /// Bytes from one redistributor to the next, when the device tree says.
+        stride: Option<u64>,
+    },
+}
+
+/// The frames of a GICv3.
+pub fn frames_v3(
+    distributor: Registers,
+    redistributors: impl IntoIterator<Item = Registers>,
+    stride: Option<u64>,
+) -> Frames {
+    Frames::V3 {
+        distributor,
+        redistributors: redistributors.into_iter().take(16).collect(),
+        stride,
+    }
+}
+
+/// An acknowledged interrupt, which is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    intid: IntId,
+}
+
+impl Acknowledged {
+    /// Its number.
+    pub fn intid(self) -> IntId {
+        self.intid
+    }
+}
+
+/// Version 2's state: none of its own.
+pub struct GicV2(());
+
+/// Version 3's state: none of its own.
+pub struct GicV3(());
+
+/// The controller.
+pub enum Gic {
+    /// Version 2.
+    V2(GicV2),
+    /// Version 3.
+    V3(GicV3),
+}
+
+/// What of a guest's virtual CPU interface is saved: nothing here.
+#[derive(Default)]
+pub(crate) struct CpuInterface {}
+
+/// Whether an interrupt is wanted when at most one list register is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Underflow {
+    /// Yes: more interrupts wait than there are list registers.
+    Notify,
+    /// No.
+    Quiet,
+}
+
+/// Whether an interrupt is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Active {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
+}
+
+/// How a shared interrupt is triggered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// By level.
+    Level,
+    /// By an edge.
+    Edge,
+}
+
+impl Gic {
+    /// A controller of the version that has these frames.
+    pub fn new(frames: Frames) -> Self {
+        match frames {
+            Frames::V2 { .. } => Gic::V2(GicV2(())),
+            Frames::V3 { .. } => Gic::V3(GicV3(())),
+        }
+    }
+
+    /// Turns kicks and the `private` interrupts of this CPU on.
+    ///
+    /// # Panics
+    /// If `cpu` is not the CPU that calls.
+    #[must_use]
+    pub fn start_cpu(&self, cpu: CpuId, private: &[IntId]) -> bool {
+        with_state(|state, here| {
+            assert_eq!(cpu, here, "another CPU's interface");
+            let enabled = &mut state.cpu(cpu).enabled;
+            enabled.insert(KICK.0);
+            enabled.extend(private.iter().map(|intid| intid.0));
+        });
+        true
+    }
+
+    /// Routes a shared interrupt to this CPU and turns it on.
+    pub fn enable_shared(&self, intid: IntId, trigger: Trigger) {
+        let _ = trigger;
+        with_state(|state, cpu| state.shared.insert(intid.0, cpu));
+    }
+
+    /// The next pending interrupt.
+    pub fn acknowledge(&self) -> Option<Acknowledged> {
+        let intid = with_state(|state, cpu| state.acknowledge(cpu));
+        (intid.0 < 1020).then_some(Acknowledged { intid })
+    }
+
+    /// Lets other interrupts in again; this one stays active.
+    ///
+    /// # Panics
+    /// If it is not the one that was acknowledged last.
+    pub fn drop_priority(&self, interrupt: Acknowledged) {
+        let running = with_state(|state, cpu| state.cpu(cpu).running.take());
+        assert_eq!(
+            running,
+            Some(interrupt.intid.0),
+            "the wrong priority is dropped"
+        );
+    }
+
+    /// Ends the interrupt: it can become pending again.
+    ///
+    /// # Panics
+    /// If it is not active, or its priority was not dropped.
+    pub fn deactivate(&self, interrupt: Acknowledged) {
+        let (was_active, running) = with_state(|state, cpu| {
+            let state = state.cpu(cpu);
+            (state.active.remove(&interrupt.intid.0), state.running)
+        });
+        assert!(
+            was_active && running.is_none(),
+            "{interrupt:?} is ended out of turn"
+        );
+    }
+
+    /// Sets whether the private interrupt `intid` is active on this CPU.
+    pub fn set_private_active(&self, cpu: CpuId, intid: IntId, active: Active) {
+        with_state(|state, here| {
+            assert_eq!(cpu, here, "another CPU's private interrupt");
+            let set = &mut state.cpu(cpu).active;
+            match active {
+                Active::Yes => set.insert(intid.0),
+                Active::No => set.remove(&intid.0),
+            }
+        });
+    }
+
+    /// Sends [`KICK`] to `cpu`, and records it.
+    pub fn kick(&self, cpu: CpuId) {
+        with_state(|state, from| {
+            state.cpu(cpu).pending.insert(KICK.0);
+            state.record(Record::Kick { from, to: cpu });
+        });
+    }
+
+    /// How many list registers there are.
+    pub fn list_registers(&self) -> u8 {
+        with_state(|state, _| state.list_registers)
+    }
+
+    /// List register `index` of the resident guest, in GICv3's layout.
+    pub fn read_list_register(&self, index: u8) -> u64 {
+        with_state(|state, cpu| {
+            state
+                .cpu(cpu)
+                .list_registers
+                .get(usize::from(index))
+                .copied()
+        })
+        .unwrap_or(0)
+    }
+
+    /// Sets list register `index` of the resident guest, in GICv3's layout.
+    ///
+    /// # Panics
+    /// If there is no such list register.
+    pub fn write_list_register(&self, index: u8, value: u64) {
+        with_state(|state, cpu| {
+            assert!(
+                index < state.list_registers,
+                "there is no list register {index}"
+            );
+            state.cpu(cpu).list_registers[usize::from(index)] = value;
+        });
+    }
+
+    /// Sets the underflow interrupt of this CPU.
+    pub fn set_underflow(&self, underflow: Underflow) {
+        with_state(|state, cpu| state.cpu(cpu).underflow = underflow);
+    }
+
+    pub(crate) fn load(&self, state: &CpuInterface) {
+        let _ = state;
+    }
+
+    pub(crate) fn save(&self, state: &mut CpuInterface) {
+        let _ = state;
+    }
+}

@@ -1,0 +1,230 @@
+//! Scripted guests: what stands for a guest's instructions on the fake machine.
+//!
+//! A step is a closure. It sees the guest's registers and list registers as the guest would, and
+//! either ends in an [`Exit`] or lets the next step follow at once. A guest whose script is at its
+//! end computes until an interrupt comes.
+
+use abi::{IntId, Ipa};
+use std::boxed::Box;
+
+use super::host::{Machine, here};
+use super::translation::{Mapped, walk};
+use super::vcpu::{El1, Vcpu};
+use crate::exit::{
+    AbortKind, DataAbort, Direction, Exit, FetchAbort, Sysreg, SysregAccess, Transfer, Width,
+};
+
+/// Which vCPU: its domain's VMID and its MPIDR affinity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GuestId {
+    /// The domain's VMID.
+    pub vmid: u8,
+    /// The vCPU's affinity.
+    pub affinity: u64,
+}
+
+/// What a guest does until it stops, or until the next step.
+pub type Step = Box<dyn FnOnce(&mut Guest<'_>) -> Option<Exit> + Send>;
+
+/// A resident guest, as its own instructions see it.
+pub struct Guest<'a> {
+    vcpu: &'a mut Vcpu,
+    machine: Machine,
+    cpu: abi::CpuId,
+}
+
+/// A word access of a guest with general register 0 or 1 at the other end.
+fn word(direction: Direction) -> Transfer {
+    Transfer {
+        direction,
+        width: Width::Word,
+        register: 0,
+        sign_extend: false,
+        to_64_bits: false,
+    }
+}
+
+impl<'a> Guest<'a> {
+    pub(crate) fn new(vcpu: &'a mut Vcpu) -> Self {
+        let (machine, cpu) = here();
+        Self { vcpu, machine, cpu }
+    }
+
+    /// A general register.
+    pub fn x(&self, index: u8) -> u64 {
+        self.vcpu.register(index)
+    }
+
+    /// Sets a general register.
+    pub fn set_x(&mut self, index: u8, value: u64) {
+        self.vcpu.set_register(index, value);
+    }
+
+    /// The program counter.
+    pub fn pc(&self) -> u64 {
+        self.vcpu.pc()
+    }
+
+    /// Branches.
+    pub fn set_pc(&mut self, pc: u64) {
+        self.vcpu.set_pc(pc);
+    }
+
+    /// Sets the processor state, as in `SPSR_EL2`.
+    pub fn set_pstate(&mut self, pstate: u64) {
+        self.vcpu.set_pstate(pstate);
+    }
+
+    /// The EL1 registers.
+    pub fn el1(&self) -> El1 {
+        self.machine.shared().state().cpu(self.cpu).el1
+    }
+
+    /// Changes EL1 registers.
+    pub fn set_el1(&mut self, change: impl FnOnce(&mut El1)) {
+        change(&mut self.machine.shared().state().cpu(self.cpu).el1);
+    }
+
+    /// `CNTVCT_EL0`.
+    pub fn virtual_count(&self) -> u64 {
+        self.machine.now().wrapping_sub(self.vcpu.counter_offset())
+    }
+
+    /// Acknowledges an interrupt; `None` if none is pending.
+    pub fn acknowledge(&mut self) -> Option<IntId> {
+        self.machine
+            .shared()
+            .state()
+            .cpu(self.cpu)
+            .guest_acknowledge()
+    }
+
+    /// Ends an interrupt.
+    ///
+    /// # Panics
+    /// If it is not active in a list register.
+    pub fn end(&mut self, intid: IntId) {
+        let found = self.machine.shared().state().cpu(self.cpu).guest_end(intid);
+        assert!(
+            found,
+            "the guest ends {intid:?}, which is not active in a list register"
+        );
+    }
+
+    /// `HVC` with x0 to x3 set.
+    pub fn hvc(&mut self, immediate: u16, arguments: [u64; 4]) -> Option<Exit> {
+        self.set_arguments(arguments);
+        let pc = self.pc();
+        self.set_pc(pc.wrapping_add(4));
+        Some(Exit::Hvc(immediate))
+    }
+
+    /// `SMC` with x0 to x3 set.
+    pub fn smc(&mut self, immediate: u16, arguments: [u64; 4]) -> Option<Exit> {
+        self.set_arguments(arguments);
+        Some(Exit::Smc(immediate))
+    }
+
+    fn set_arguments(&mut self, arguments: [u64; 4]) {
+        for (index, value) in (0..).zip(arguments) {
+            self.set_x(index, value);
+        }
+    }
+
+    /// A load of 32 bits into x0.
+    pub fn load(&mut self, address: Ipa) -> Option<Exit> {
+        self.access(address, word(Direction::Read))
+    }
+
+    /// A store of 32 bits by way of x0.
+    pub fn store(&mut self, address: Ipa, value: u32) -> Option<Exit> {
+        self.set_x(0, u64::from(value));
+        self.access(address, word(Direction::Write))
+    }
+
+    /// A load or store with the MMU off: in RAM at once, where the guest's tables map it; an exit
+    /// elsewhere.
+    pub fn access(&mut self, address: Ipa, transfer: Transfer) -> Option<Exit> {
+        match self.translate(address) {
+            Some(mapped) => {
+                self.access_ram(mapped, transfer);
+                None
+            }
+            None => Some(Exit::DataAbort(DataAbort {
+                address,
+                virtual_address: address.0,
+                transfer: Some(transfer),
+                syndrome: 0x9380_0007 | (transfer.direction as u64) << 6,
+                kind: AbortKind::Stage2,
+            })),
+        }
+    }
+
+    fn translate(&self, address: Ipa) -> Option<Mapped> {
+        let stage2 = self.machine.shared().state().cpu(self.cpu).stage2?;
+        walk(&self.machine.shared().ram, stage2, address)
+    }
+
+    fn access_ram(&mut self, mapped: Mapped, transfer: Transfer) {
+        let bytes = transfer.width.bytes() as usize;
+        match transfer.direction {
+            Direction::Read => {
+                let mut value = [0; 8];
+                for (to, from) in value
+                    .iter_mut()
+                    .zip(self.machine.peek(mapped.address, bytes))
+                {
+                    *to = from;
+                }
+                self.set_x(
+                    transfer.register,
+                    transfer.extend(u64::from_le_bytes(value)),
+                );
+            }
+            Direction::Write => {
+                let value = self.x(transfer.register).to_le_bytes();
+                self.machine
+                    .poke(mapped.address, value.get(..bytes).unwrap_or_default());
+            }
+        }
+        let pc = self.pc();
+        self.set_pc(pc.wrapping_add(4));
+    }
+
+    /// An instruction fetch from `address`: an exit unless the tables map it.
+    pub fn fetch(&mut self, address: Ipa) -> Option<Exit> {
+        self.set_pc(address.0);
+        let abort = FetchAbort {
+            address,
+            virtual_address: address.0,
+            syndrome: 0x8200_0007,
+        };
+        self.translate(address)
+            .is_none()
+            .then_some(Exit::FetchAbort(abort))
+    }
+
+    /// `MRS x0` of a trapped register.
+    pub fn read_register(&mut self, register: Sysreg) -> Option<Exit> {
+        Some(Exit::Sysreg(SysregAccess {
+            register,
+            direction: Direction::Read,
+            general: 0,
+        }))
+    }
+
+    /// `MSR` of a trapped register, by way of x0.
+    pub fn write_register(&mut self, register: Sysreg, value: u64) -> Option<Exit> {
+        self.set_x(0, value);
+        Some(Exit::Sysreg(SysregAccess {
+            register,
+            direction: Direction::Write,
+            general: 0,
+        }))
+    }
+
+    /// `WFI`.
+    pub fn wait(&mut self) -> Option<Exit> {
+        Some(Exit::WaitForInterrupt)
+    }
+}
