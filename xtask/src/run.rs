@@ -157,11 +157,21 @@ pub(crate) fn system(paths: &Paths, source: &Source) -> Result<System> {
         Source::Own { kernel, ramdisk } => Ok(System::own(kernel.clone(), ramdisk.clone())),
         Source::Bare => hello(),
         Source::Debian => System::debian(paths).or_else(|error| {
-            eprintln!("Cannot get Debian's kernel: {error:#}");
+            eprintln!("Cannot get Debian's kernel: {}", reason(&error));
             eprintln!("Starting the built-in bare-metal guest instead (guests/hello).");
             hello()
         }),
     }
+}
+
+/// The line of an error that says most: apt's own, where there is one.
+fn reason(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("E: "))
+        .or_else(|| text.lines().next());
+    line.unwrap_or_default().to_owned()
 }
 
 /// Writes the tree for the guests that are asked for.
