@@ -270,7 +270,7 @@ fn join(low: Range, high: Range) -> Range {
 
 fn outer_pages(range: Range) -> Range {
     let start = range.start() & !(PAGE_SIZE - 1);
-    let end = range.end().checked_next_multiple_of(PAGE_SIZE).unwrap_or(u64::MAX & !(PAGE_SIZE - 1));
+    let end = range.end().checked_next_multiple_of(PAGE_SIZE).unwrap_or(!(PAGE_SIZE - 1));
     Range::from_bounds(start, end).unwrap_or(range)
 }
 
@@ -340,7 +340,7 @@ mod tests {
         let mut frames =
             Frames::new(&[range(0x10_0000, 0x90_0000)], &[range(0x48_0000, 0x49_0000)]).unwrap();
         let part = frames.allocate_largest(1 << 30, 0x20_0000).unwrap();
-        assert!(part.range().size() == 0x20_0000 && part.range().start() % 0x20_0000 == 0);
+        assert!(part.range().size() == 0x20_0000 && part.range().start().is_multiple_of(0x20_0000));
         assert!(frames.allocate_largest(0x10_0000, 0x20_0000).is_none());
     }
 }

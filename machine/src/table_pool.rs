@@ -32,7 +32,7 @@ impl TablePool {
     /// first call only.
     pub fn allocate_root(&mut self, count: u64) -> Option<Pa> {
         let bytes = count * PAGE_SIZE;
-        let aligned = self.extent.range().start() % bytes == 0;
+        let aligned = self.extent.range().start().is_multiple_of(bytes);
         if self.used != 0 || !aligned || bytes > self.extent.range().size() {
             return None;
         }

@@ -2,7 +2,7 @@
 //! array. What a driver may do wrong is asserted.
 
 use abi::{CpuId, IntId};
-use arrayvec::ArrayVec;
+use std::vec::Vec;
 
 use super::device::Registers;
 use super::host::{Record, with_state};
@@ -30,7 +30,7 @@ pub enum Frames {
         /// GICD.
         distributor: Registers,
         /// GICR regions.
-        redistributors: ArrayVec<Registers, 16>,
+        redistributors: Vec<Registers>,
         /// Bytes from one redistributor to the next, when the device tree says.
         stride: Option<u64>,
     },

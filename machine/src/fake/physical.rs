@@ -72,7 +72,7 @@ impl Ram {
     /// The 8-byte word at `address`; `None` if it is not an aligned word of RAM.
     pub(crate) fn word(&self, address: Pa) -> Option<u64> {
         let range = Range::new(address.0, 8)?;
-        if !self.range().contains(range) || address.0 % 8 != 0 {
+        if !self.range().contains(range) || !address.0.is_multiple_of(8) {
             return None;
         }
         // SAFETY: aligned and inside the buffer.
