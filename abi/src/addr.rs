@@ -83,7 +83,10 @@ impl Range {
 
     /// Whether the two share a byte.
     pub const fn overlaps(self, other: Self) -> bool {
-        self.start < other.end() && other.start < self.end() && !self.is_empty() && !other.is_empty()
+        self.start < other.end()
+            && other.start < self.end()
+            && !self.is_empty()
+            && !other.is_empty()
     }
 
     /// Whether every byte of `other` lies in it.

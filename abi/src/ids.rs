@@ -3,8 +3,31 @@
 use core::fmt;
 
 /// A domain's number. Domains of the boot device tree count from 1 in tree order, as on Xen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DomId(pub u16);
+
+impl DomId {
+    /// `DOMID_FIRST_RESERVED`: from here on no domain has the number.
+    pub const FIRST_RESERVED: Self = Self(0x7ff0);
+    /// `DOMID_SELF`: the caller.
+    pub const SELF: Self = Self(0x7ff0);
+    /// `DOMID_IO`.
+    pub const IO: Self = Self(0x7ff1);
+    /// `DOMID_XEN`: the hypervisor.
+    pub const XEN: Self = Self(0x7ff2);
+    /// `DOMID_INVALID`.
+    pub const INVALID: Self = Self(0x7ff4);
+    /// `DOMID_ANY`.
+    pub const ANY: Self = Self(0x7ff5);
+    /// `DOMID_IDLE`.
+    pub const IDLE: Self = Self(0x7fff);
+}
+
+/// An event channel port of a domain. Port 0 is never valid.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port(pub u32);
 
 /// A virtual CPU's number within its domain, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +54,12 @@ impl IntId {
 impl fmt::Display for DomId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "d{}", self.0)
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "port {}", self.0)
     }
 }
 

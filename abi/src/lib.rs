@@ -9,13 +9,24 @@
 mod addr;
 pub mod arm;
 mod errno;
+pub mod evtchn;
+pub mod feature;
+pub mod grant;
+pub mod hvm;
 pub mod hypercall;
 mod ids;
+pub mod memory;
+pub mod permit;
 pub mod psci;
+pub mod sched;
+pub mod shared_info;
 pub mod smccc;
+pub mod vcpu;
 mod vcpu_set;
+pub mod version;
+mod wire;
 
 pub use addr::{Gfn, Ipa, PAGE_SHIFT, PAGE_SIZE, Pa, Range};
 pub use errno::Errno;
-pub use ids::{CpuId, DomId, IntId, VcpuId};
+pub use ids::{CpuId, DomId, IntId, Port, VcpuId};
 pub use vcpu_set::VcpuSet;

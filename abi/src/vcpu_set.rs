@@ -14,12 +14,20 @@ impl VcpuSet {
 
     /// The set with just `vcpu`. Ids from 128 up are not representable and give the empty set.
     pub const fn of(vcpu: VcpuId) -> Self {
-        if vcpu.0 < Self::MAX { Self(1 << vcpu.0) } else { Self(0) }
+        if vcpu.0 < Self::MAX {
+            Self(1 << vcpu.0)
+        } else {
+            Self(0)
+        }
     }
 
     /// The first `count` vCPUs (at most 128).
     pub const fn first(count: u16) -> Self {
-        if count >= Self::MAX { Self(u128::MAX) } else { Self((1 << count) - 1) }
+        if count >= Self::MAX {
+            Self(u128::MAX)
+        } else {
+            Self((1 << count) - 1)
+        }
     }
 
     /// Adds `vcpu`.
@@ -61,7 +69,11 @@ impl VcpuSet {
 
     /// The lowest, if any.
     pub const fn lowest(self) -> Option<VcpuId> {
-        if self.0 == 0 { None } else { Some(VcpuId(self.0.trailing_zeros() as u16)) }
+        if self.0 == 0 {
+            None
+        } else {
+            Some(VcpuId(self.0.trailing_zeros() as u16))
+        }
     }
 
     /// All in it, lowest first.
