@@ -28,7 +28,7 @@ use crate::timeline::Timeline;
 const HEAP_STEP: u64 = 64 << 10;
 
 /// What is known once the memory is set up.
-struct Early {
+pub struct Early {
     spec: SystemSpec,
     console: Console,
     timeline: Timeline,
@@ -44,6 +44,15 @@ fn info(console: &mut Console, message: fmt::Arguments<'_>) {
 
 /// The boot CPU's start, on the boot stack.
 pub fn boot(mut boot: Boot) -> ! {
+    let mut early = prepare(&mut boot);
+    let Some(stack) = early.frames.allocate(BOOT_STACK_BYTES, abi::PAGE_SIZE) else {
+        stop(&mut early.console, format_args!("no memory for a stack\n"))
+    };
+    boot.onto_stack(stack, early, go_on)
+}
+
+/// Reads the device tree, opens the console and finds the RAM. Halts where it cannot go on.
+pub fn prepare(boot: &mut Boot) -> Early {
     let mut timeline = Timeline::start();
     let tree = boot.device_tree();
     let spec = match domcfg::parse(tree) {
@@ -63,17 +72,14 @@ pub fn boot(mut boot: Boot) -> ! {
         Ok(memory) => memory,
         Err(error) => stop(&mut console, format_args!("memory cannot be used: {error:?}\n")),
     };
-    let mut frames = memory.frames;
+    let frames = memory.frames;
     let free = frames.free_bytes();
     info(&mut console, format_args!(
         "System RAM: {} MiB, {} MiB free; image at {}\n",
         memory.total_bytes >> 20, free >> 20, memory.image
     ));
     timeline.mark("memory mapped");
-    let Some(stack) = frames.allocate(BOOT_STACK_BYTES, abi::PAGE_SIZE) else {
-        stop(&mut console, format_args!("no memory for a stack\n"))
-    };
-    let early = Early {
+    Early {
         spec,
         console,
         timeline,
@@ -81,8 +87,7 @@ pub fn boot(mut boot: Boot) -> ! {
         tree: memory.tree,
         image: memory.image,
         total_bytes: memory.total_bytes,
-    };
-    boot.onto_stack(stack, early, go_on)
+    }
 }
 
 fn stop(console: &mut Console, why: fmt::Arguments<'_>) -> ! {
@@ -148,9 +153,30 @@ fn say_findings(console: &mut Console, spec: &SystemSpec) {
     }
 }
 
-/// The boot CPU on its own stack.
-fn go_on(mut token: Token<Unlocked>, mut early: Early) -> ! {
-    let gic = match open_gic(&early.spec.host, &mut token) {
+/// The boot CPU on its own stack: sets the root, lets the other CPUs in, starts the domains, and
+/// runs.
+fn go_on(mut token: Token<Unlocked>, early: Early) -> ! {
+    let Ready { system, starts, timeline } = build_system(early, &mut token);
+    let _ = SYSTEM.set(system);
+    let Some(system) = SYSTEM.get() else { machine::cpu::halt() };
+    start(system, &starts, timeline, &mut token);
+    machine::cpu::send_event();
+    run::run(system, CpuId(0), token)
+}
+
+/// A system whose domains are to be started.
+pub struct Ready {
+    /// The root.
+    pub system: System,
+    /// Where the first vCPU of each domain starts, in their order.
+    pub starts: Vec<lifecycle::Entry>,
+    /// The stages so far.
+    pub timeline: Timeline,
+}
+
+/// Starts the interrupt controller and the other CPUs, and builds the domains.
+pub fn build_system(mut early: Early, token: &mut Token<Unlocked>) -> Ready {
+    let gic = match open_gic(&early.spec.host, token) {
         Some(gic) => gic,
         None => stop(&mut early.console, format_args!("the GIC's registers cannot be mapped\n")),
     };
@@ -167,14 +193,14 @@ fn go_on(mut token: Token<Unlocked>, mut early: Early) -> ! {
         TreeConduit::Hvc => Conduit::Hvc,
     });
     let most = usize::from(early.spec.command_line.maxcpus.unwrap_or(u16::MAX));
-    let online = start_cpus(&mut early, conduit, &order, most, &mut token);
+    let online = start_cpus(&mut early, conduit, &order, most, token);
     info(&mut early.console, format_args!("Brought up {} CPUs\n", online.len()));
     early.timeline.mark("CPUs started");
     let mut built = build_all(&mut early, &gic, interrupts, online.len());
     early.timeline.mark("domains built");
     give_back_modules(&mut early, &mut built.modules);
     let system = assemble(&mut early, gic, interrupts, conduit, online, built.domains);
-    finish(early.timeline, system, &built.starts, token)
+    Ready { system, starts: built.starts, timeline: early.timeline }
 }
 
 fn open_gic(host: &HostSpec, token: &mut Token<Unlocked>) -> Option<Gic> {
@@ -370,18 +396,21 @@ fn assemble(
     }
 }
 
-/// Sets the root, lets the other CPUs in, starts the domains, and runs.
-fn finish(mut timeline: Timeline, system: System, starts: &[lifecycle::Entry], mut token: Token<Unlocked>) -> ! {
-    let _ = SYSTEM.set(system);
-    let Some(system) = SYSTEM.get() else { machine::cpu::halt() };
+/// Starts the domains, and the console's input.
+pub fn start(
+    system: &System,
+    starts: &[lifecycle::Entry],
+    mut timeline: Timeline,
+    token: &mut Token<Unlocked>,
+) {
     for (domain, entry) in system.domains.iter().zip(starts) {
         // It was just built, which is the state to start it from.
-        let effects = domain.control.lock(&mut token).state.start(*entry);
+        let effects = domain.control.lock(token).state.start(*entry);
         let Ok(effects) = effects else { continue };
         for slot in effects.wake.iter().filter_map(|vcpu| domain.slot(vcpu)) {
             slot.starting.store(true, Ordering::Release);
             let key = sched::VcpuKey { domain: domain.id, vcpu: slot.id };
-            let _ = system.admit(key, slot, NEW, CpuId(0), &mut token);
+            let _ = system.admit(key, slot, NEW, CpuId(0), token);
         }
     }
     if let Some(uart) = system.interrupts.uart {
@@ -389,14 +418,12 @@ fn finish(mut timeline: Timeline, system: System, starts: &[lifecycle::Entry], m
     }
     timeline.mark("domains started");
     {
-        let mut console = system.console.lock(&mut token);
+        let mut console = system.console.lock(token);
         console.listen();
         timeline.print(&mut console);
         let switched = console.focus.start();
         console.announce(switched);
     }
-    machine::cpu::send_event();
-    run::run(system, CpuId(0), token)
 }
 
 /// Every other CPU's start, on its own stack.

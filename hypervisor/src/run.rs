@@ -67,17 +67,7 @@ const SAME_LEVEL: u64 = 1 << 26;
 
 /// Runs this CPU for good.
 pub fn run(system: &System, id: CpuId, token: Token<Unlocked>) -> ! {
-    let Some(shared) = system.cpu(id) else { machine::cpu::halt() };
-    shared.online.store(true, Ordering::Release);
-    let mut cpu = Cpu {
-        system,
-        shared,
-        token,
-        resident: None,
-        slice_end: None,
-        armed: None,
-        trap_wfe: TrapWfe::No,
-    };
+    let Some(mut cpu) = Cpu::new(system, id, token) else { machine::cpu::halt() };
     loop {
         if cpu.choose() {
             while cpu.step() == Next::Run {}
@@ -88,9 +78,24 @@ pub fn run(system: &System, id: CpuId, token: Token<Unlocked>) -> ! {
 }
 
 impl<'s> Cpu<'s> {
+    /// The CPU that runs this, which is up from now on; `None` if `system` has no such CPU.
+    pub fn new(system: &'s System, id: CpuId, token: Token<Unlocked>) -> Option<Self> {
+        let shared = system.cpu(id)?;
+        shared.online.store(true, Ordering::Release);
+        Some(Self {
+            system,
+            shared,
+            token,
+            resident: None,
+            slice_end: None,
+            armed: None,
+            trap_wfe: TrapWfe::No,
+        })
+    }
+
     /// Runs the resident guest once, and does what it stopped for.
     #[inline]
-    fn step(&mut self) -> Next {
+    pub fn step(&mut self) -> Next {
         let Some(resident) = &mut self.resident else { return Next::Choose };
         // Acquire: pairs with the release in `System::wake`.
         if resident.slot.attention.load(Ordering::Acquire) {
@@ -333,7 +338,7 @@ impl<'s> Cpu<'s> {
     }
 
     /// Chooses whom to run, and makes it resident. `false` if nobody wants to run.
-    fn choose(&mut self) -> bool {
+    pub fn choose(&mut self) -> bool {
         if self.system.has_reclaims() {
             self.leave_if_ending();
             reclaim::step(self);
@@ -482,7 +487,7 @@ impl<'s> Cpu<'s> {
     }
 
     /// Nobody wants to run: takes work over from others, or waits for an interrupt.
-    fn idle(&mut self) {
+    pub fn idle(&mut self) {
         self.shared.idle.store(true, Ordering::Relaxed);
         // Pairs with the load in `System::place`; a wake-up that missed it kicks this CPU anyhow.
         fence(Ordering::SeqCst);
