@@ -10,12 +10,6 @@ pub const ARCH_WORKAROUND_1: u32 = 0x8000_8000;
 pub const ARCH_WORKAROUND_2: u32 = 0x8000_7fff;
 /// `SMCCC_ARCH_WORKAROUND_3`: branch history hardening.
 pub const ARCH_WORKAROUND_3: u32 = 0x8000_3fff;
-/// Call count of the hypervisor's service.
-pub const HYP_CALL_COUNT: u32 = 0x8600_ff00;
-/// UID of the hypervisor's service.
-pub const HYP_CALL_UID: u32 = 0x8600_ff01;
-/// Revision of the hypervisor's service.
-pub const HYP_REVISION: u32 = 0x8600_ff03;
 /// What `VERSION` returns: 1.2.
 pub const VERSION_1_2: u64 = 0x0001_0002;
 /// The result of a function that is not there.

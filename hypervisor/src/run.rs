@@ -10,7 +10,7 @@ use core::sync::atomic::{Ordering, fence};
 use ::console::Level;
 use lifecycle::Effects;
 use machine::claim::Claimed;
-use machine::cpu::TrapWfe;
+use machine::cpu::TrapWait;
 use machine::exit::{Exit, FetchAbort};
 use machine::gic::{Active, Underflow};
 use machine::lock::{Token, Unlocked};
@@ -53,7 +53,7 @@ pub struct Cpu<'s> {
     resident: Option<Resident<'s>>,
     slice_end: Option<u64>,
     armed: Option<u64>,
-    trap_wfe: TrapWfe,
+    trap_wait: TrapWait,
 }
 
 /// Syndrome of an undefined instruction, in `ESR_EL1`.
@@ -89,7 +89,7 @@ impl<'s> Cpu<'s> {
             resident: None,
             slice_end: None,
             armed: None,
-            trap_wfe: TrapWfe::No,
+            trap_wait: TrapWait::Interrupt,
         })
     }
 
@@ -179,12 +179,18 @@ impl<'s> Cpu<'s> {
         self.with_registers(|registers| registers.cpu.inject(UNDEFINED, 0));
     }
 
-    /// Says what the resident guest did, in one line, if the limits allow.
+    /// Says what the resident guest did wrong, in one line, if the limits allow.
     #[cold]
     pub fn report(&mut self, what: fmt::Arguments<'_>) {
+        self.remark(Level::Warning, what);
+    }
+
+    /// Says what the resident guest did, in one line, if `level` and the limits allow.
+    #[cold]
+    pub fn remark(&mut self, level: Level, what: fmt::Arguments<'_>) {
         let Some(resident) = &self.resident else { return };
         let pc = resident.registers.cpu.pc();
-        let source = Source::Guest(Level::Warning, resident.domain.id, resident.slot.id);
+        let source = Source::Guest(level, resident.domain.id, resident.slot.id);
         self.system.log(&mut self.token, source, format_args!("pc {pc:#x}: {what}"));
     }
 
@@ -354,15 +360,19 @@ impl<'s> Cpu<'s> {
         };
         self.arm_timer();
         if chosen {
-            self.set_trap_wfe(if waiting > 1 { TrapWfe::Yes } else { TrapWfe::No });
+            self.set_trap_wait(match (waiting, self.system.trap_wait) {
+                (0..=1, true) => TrapWait::Interrupt,
+                (0..=1, false) => TrapWait::None,
+                _ => TrapWait::Both,
+            });
         }
         chosen
     }
 
-    fn set_trap_wfe(&mut self, trap: TrapWfe) {
-        if trap != self.trap_wfe {
-            self.trap_wfe = trap;
-            machine::cpu::set_trap_wfe(trap);
+    fn set_trap_wait(&mut self, trap: TrapWait) {
+        if trap != self.trap_wait {
+            self.trap_wait = trap;
+            machine::cpu::set_trap_wait(trap);
         }
     }
 

@@ -15,7 +15,6 @@ const HCR: u64 = 1 << 31 // RW: EL1 is 64-bit
     | 1 << 5  // AMO
     | 1 << 9  // FB: broadcast maintenance
     | 1 << 10 // BSU: inner shareable
-    | 1 << 13 // TWI
     | 1 << 18 // TID3: identification registers
     | 1 << 19 // TSC: SMC
     | 1 << 20 // TIDCP: implementation defined registers
@@ -25,19 +24,29 @@ const HCR: u64 = 1 << 31 // RW: EL1 is 64-bit
 /// `HCR_EL2.TWE`.
 const HCR_TRAP_WFE: u64 = 1 << 14;
 
-/// Whether `WFE` of a guest is an exit: wanted when somebody else waits for the CPU.
+/// `HCR_EL2.TWI`.
+const HCR_TRAP_WFI: u64 = 1 << 13;
+
+/// Which of a guest's waiting instructions are exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrapWfe {
-    /// It is an exit.
-    Yes,
-    /// The guest waits by itself.
-    No,
+pub enum TrapWait {
+    /// `WFI` and `WFE`: somebody else waits for the CPU.
+    Both,
+    /// `WFI`.
+    Interrupt,
+    /// Neither: the guest has the CPU to itself (`vwfi=native`).
+    None,
 }
 
-/// Sets what `WFE` does for the guest that runs next on this CPU.
+/// Sets what `WFI` and `WFE` do for the guest that runs next on this CPU.
 #[inline]
-pub fn set_trap_wfe(trap: TrapWfe) {
-    write!("hcr_el2", if trap == TrapWfe::Yes { HCR | HCR_TRAP_WFE } else { HCR });
+pub fn set_trap_wait(trap: TrapWait) {
+    let bits = match trap {
+        TrapWait::Both => HCR_TRAP_WFI | HCR_TRAP_WFE,
+        TrapWait::Interrupt => HCR_TRAP_WFI,
+        TrapWait::None => 0,
+    };
+    write!("hcr_el2", HCR | bits);
 }
 
 /// Makes a virtual SError pending for the guest on this CPU, until `HCR_EL2` is written anew.
@@ -47,7 +56,7 @@ pub(crate) fn pend_serror() {
 
 /// Sets the traps that stay the same for all guests.
 pub(crate) fn init() {
-    set_trap_wfe(TrapWfe::No);
+    set_trap_wait(TrapWait::Interrupt);
     // CPTR_EL2: RES1 bits, TZ (SVE), TSM (SME), TTA (trace) and TAM (activity monitors, where
     // implemented) trap; FP does not.
     write!("cptr_el2", 0x33ff & !(1 << 10) | 1 << 8 | 1 << 12 | 1 << 20 | 1 << 30);

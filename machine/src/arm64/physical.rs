@@ -22,7 +22,6 @@ pub(crate) fn publish() {
 pub(crate) unsafe fn zero(start: Pa, bytes: u64) {
     // SAFETY: as this function's.
     unsafe { cache::zero(start.0, bytes) };
-    cache::clean(start.0, bytes);
 }
 
 /// Copies `data` to `start` and cleans it to the point of coherency.
@@ -31,8 +30,7 @@ pub(crate) unsafe fn zero(start: Pa, bytes: u64) {
 /// The target is mapped RAM, the caller's own, and does not overlap `data`.
 pub(crate) unsafe fn copy_in(start: Pa, data: &[u8]) {
     // SAFETY: as this function's.
-    unsafe { core::ptr::copy_nonoverlapping(data.as_ptr(), pointer(start), data.len()) };
-    cache::clean(start.0, data.len() as u64);
+    unsafe { cache::copy(data.as_ptr(), start.0, data.len() as u64) };
 }
 
 /// Copies from `start` to `data`.

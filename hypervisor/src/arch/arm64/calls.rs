@@ -1,5 +1,6 @@
 //! `HVC #0` and `SMC #0`: PSCI and SMCCC (Arm DEN0022, DEN0028) as `logic/lifecycle` decodes them.
 
+use ::console::Level;
 use abi::{VcpuSet, psci, smccc};
 use lifecycle::psci::{Call, MIGRATION_NOT_REQUIRED, decode, features};
 use lifecycle::{Effects, PsciError};
@@ -35,7 +36,9 @@ pub fn call(cpu: &mut Cpu<'_>) -> Next {
         | Call::SystemReset
         | Call::SystemSuspend { .. } => power(cpu, call),
         Call::Unknown => {
-            cpu.report(format_args!("unknown SMC or HVC function {:#x}\n", function as u32));
+            // Every kernel asks for services that may not be there: worth a line, but no warning.
+            let function = function as u32;
+            cpu.remark(Level::Info, format_args!("unknown SMC or HVC function {function:#x}\n"));
             cpu.answer(smccc::UNKNOWN)
         }
     }
