@@ -28,6 +28,7 @@ pub fn handle(cpu: &mut Cpu<'_>) -> Next {
             ended_by_guest = after.is_some();
             after.unwrap_or(Next::Choose)
         } else if intid == KICK {
+            machine::cpu::stop_if_panicked();
             Next::Choose
         } else if intid == interrupts.timer {
             cpu.timer_fired()

@@ -3,7 +3,7 @@
 //! Everything that can be refused is checked before RAM is taken; what fails later gives all it
 //! took back.
 
-use abi::{CpuId, Ipa, PAGE_SIZE, Pa, VcpuId};
+use abi::{CpuId, IntId, Ipa, PAGE_SIZE, Pa, VcpuId};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -71,7 +71,7 @@ pub fn build(
         layout::place(spec, &layout, &image.kernel).map_err(|finding| format!("{finding}"))?;
     let tree = guest_tree::write(spec, site.host, &layout, placement.initrd)
         .map_err(|finding| format!("{finding}"))?;
-    let devices = devices(site, spec)?;
+    let devices = devices(site, spec, &layout)?;
     let memory = memory(site, spec, &layout)?;
     let filled = fill(&memory, &placement, image, &tree, ramdisk);
     if let Err(error) = filled {
@@ -98,7 +98,8 @@ pub fn build(
     Ok(Built { domain, entry })
 }
 
-fn devices(site: &Site<'_>, spec: &DomainSpec) -> Result<Emulated, String> {
+fn devices(site: &Site<'_>, spec: &DomainSpec, layout: &Layout) -> Result<Emulated, String> {
+    let uart_spi = layout.uart.map_or(0, |uart| uart.interrupt.0.saturating_sub(IntId::FIRST_SPI));
     let version = match site.gic {
         Gic::V2(_) => Version::V2,
         Gic::V3(_) => Version::V3,
@@ -106,7 +107,7 @@ fn devices(site: &Site<'_>, spec: &DomainSpec) -> Result<Emulated, String> {
     let config = Config {
         version,
         vcpus: spec.vcpus,
-        spis: spec.nr_spis,
+        spis: spec.effective_spis(site.gic.shared_interrupts(), uart_spi),
         list_registers: site.gic.list_registers().min(vgic::MAX_LIST_REGISTERS),
         hw_timer_pintid: Some(site.virtual_timer),
     };

@@ -299,6 +299,7 @@ impl core::fmt::Write for LastWords {
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     use core::fmt::Write;
+    cpu::stop_all();
     let uart = LAST_WORDS.swap(0, Ordering::Relaxed);
     if uart != 0 {
         let bar = "****************************************";

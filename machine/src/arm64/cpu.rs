@@ -1,6 +1,7 @@
 //! This CPU: its traps, its idle instruction, its identity.
 
 use abi::CpuId;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::sysreg::{dsb_sy, isb, read, write};
 
@@ -103,6 +104,23 @@ pub fn send_event() {
     super::sysreg::dsb_ishst();
     // SAFETY: a hint only.
     unsafe { core::arch::asm!("sev", options(nostack)) };
+}
+
+/// A CPU has panicked: all stop.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Has all other CPUs stop when they next take a kick.
+pub(crate) fn stop_all() {
+    STOPPED.store(true, Ordering::Relaxed);
+    super::gic::kick_others();
+}
+
+/// Stops this CPU for good if another has panicked. To be called for each kick.
+#[inline]
+pub fn stop_if_panicked() {
+    if STOPPED.load(Ordering::Relaxed) {
+        halt()
+    }
 }
 
 /// Stops this CPU for good.

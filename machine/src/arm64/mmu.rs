@@ -223,6 +223,11 @@ impl Registers {
         self.range.size()
     }
 
+    /// Where they are.
+    pub(crate) fn start(&self) -> u64 {
+        self.range.start()
+    }
+
     /// A part of the registers, as a device of its own.
     pub(crate) fn part(&self, offset: u64, bytes: u64) -> Self {
         let start = self.address(offset, bytes);

@@ -9,6 +9,7 @@ mod v3;
 
 use abi::{CpuId, IntId};
 use arrayvec::ArrayVec;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::mmu::Registers;
 pub use v2::GicV2;
@@ -81,6 +82,23 @@ pub enum Underflow {
     Quiet,
 }
 
+/// GICv2's distributor, for [`kick_others`]; 0 with GICv3 and before there is a controller.
+static DISTRIBUTOR_V2: AtomicU64 = AtomicU64::new(0);
+/// Whether there is a controller.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Sends [`KICK`] to all other CPUs, for a panic: it needs no [`Gic`].
+pub(crate) fn kick_others() {
+    if !STARTED.load(Ordering::Relaxed) {
+        return;
+    }
+    super::sysreg::dsb_ishst();
+    match DISTRIBUTOR_V2.load(Ordering::Relaxed) {
+        0 => v3::kick_others(),
+        distributor => v2::kick_others(distributor),
+    }
+}
+
 macro_rules! each {
     ($self:ident, $gic:ident => $body:expr) => {
         match $self {
@@ -93,8 +111,10 @@ macro_rules! each {
 impl Gic {
     /// Sets the distributor up with every shared interrupt off. On the boot CPU, once.
     pub fn new(frames: Frames) -> Self {
+        STARTED.store(true, Ordering::Relaxed);
         match frames {
             Frames::V2 { distributor, cpu, hypervisor } => {
+                DISTRIBUTOR_V2.store(distributor.start(), Ordering::Relaxed);
                 Gic::V2(GicV2::new(distributor, cpu, hypervisor))
             }
             Frames::V3 { distributor, redistributors, stride } => {
@@ -161,6 +181,11 @@ impl Gic {
     #[inline]
     pub fn write_list_register(&self, index: u8, value: u64) {
         each!(self, gic => gic.write_list_register(index, value));
+    }
+
+    /// How many shared interrupts the distributor has.
+    pub fn shared_interrupts(&self) -> u32 {
+        each!(self, gic => gic.shared_interrupts())
     }
 
     /// Sets the underflow interrupt of this CPU.

@@ -130,6 +130,10 @@ impl GicV2 {
         }
     }
 
+    pub(super) fn shared_interrupts(&self) -> u32 {
+        (self.distributor.read32(GICD_TYPER) & 0x1f) * 32
+    }
+
     pub(super) fn list_registers(&self) -> u8 {
         self.list_registers
     }
@@ -159,6 +163,12 @@ impl GicV2 {
         state.vmcr = u64::from(self.hypervisor.read32(GICH_VMCR));
         state.active_priorities[0] = u64::from(self.hypervisor.read32(GICH_APR));
     }
+}
+
+/// GICD_SGIR with the filter "all but this one".
+pub(super) fn kick_others(distributor: u64) {
+    // SAFETY: the address of the mapped distributor, kept by `Gic::new`.
+    unsafe { ((distributor + GICD_SGIR) as *mut u32).write_volatile(1 << 24 | KICK.0) };
 }
 
 const HARDWARE: u32 = 1 << 31;

@@ -198,6 +198,10 @@ impl GicV3 {
         isb();
     }
 
+    pub(super) fn shared_interrupts(&self) -> u32 {
+        (self.distributor.read32(GICD_TYPER) & 0x1f) * 32
+    }
+
     pub(super) fn list_registers(&self) -> u8 {
         self.list_registers
     }
@@ -251,6 +255,12 @@ impl GicV3 {
             saved[7] = read!("S3_4_C12_C9_3");
         }
     }
+}
+
+/// ICC_SGI1R_EL1.IRM: to all but this one.
+pub(super) fn kick_others() {
+    write!("S3_0_C12_C11_5", 1 << 40 | u64::from(KICK.0) << 24);
+    isb();
 }
 
 fn preemption_bits() -> u64 {
