@@ -5,18 +5,25 @@ use std::boxed::Box;
 
 use super::host::{Halted, Record, here, with_state};
 
-/// Whether `WFE` of a guest is an exit: wanted when somebody else waits for the CPU.
+/// Which of a guest's waiting instructions are exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrapWfe {
-    /// It is an exit.
-    Yes,
-    /// The guest waits by itself.
-    No,
+pub enum TrapWait {
+    /// `WFI` and `WFE`: somebody else waits for the CPU.
+    Both,
+    /// `WFI`.
+    Interrupt,
+    /// Neither: the guest has the CPU to itself (`vwfi=native`).
+    None,
 }
 
-/// Sets what `WFE` does for the guest that runs next on this CPU.
-pub fn set_trap_wfe(trap: TrapWfe) {
-    with_state(|state, cpu| state.cpu(cpu).trap_wfe = trap);
+/// Sets what `WFI` and `WFE` do for the guest that runs next on this CPU.
+pub fn set_trap_wait(trap: TrapWait) {
+    with_state(|state, cpu| {
+        let cpu = state.cpu(cpu);
+        cpu.trap_wait = trap;
+        // It is in the same register.
+        cpu.serror_pending = false;
+    });
 }
 
 /// Makes a virtual SError pending for the guest on this CPU.
@@ -56,6 +63,9 @@ pub fn wait_for_event() {
 
 /// Ends the [`wait_for_event`] of all CPUs: they never wait long here.
 pub fn send_event() {}
+
+/// No other CPU can have panicked: a panic fails the test.
+pub fn stop_if_panicked() {}
 
 /// Stops this CPU for good: unwinds with [`Halted`], past the panic hook.
 pub fn halt() -> ! {

@@ -13,6 +13,9 @@ pub const MOST_LIST_REGISTERS: usize = 16;
 /// The SGI by which one CPU asks another to look at its work.
 pub const KICK: IntId = IntId(0);
 
+/// As many as QEMU's boards have.
+const SHARED_INTERRUPTS: u32 = 256;
+
 /// Where the controller's registers are.
 #[derive(Clone, Debug)]
 pub enum Frames {
@@ -220,6 +223,11 @@ impl Gic {
             );
             state.cpu(cpu).list_registers[usize::from(index)] = value;
         });
+    }
+
+    /// How many shared interrupts the distributor has.
+    pub fn shared_interrupts(&self) -> u32 {
+        SHARED_INTERRUPTS
     }
 
     /// Sets the underflow interrupt of this CPU.

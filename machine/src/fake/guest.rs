@@ -7,6 +7,7 @@
 use abi::{IntId, Ipa};
 use std::boxed::Box;
 
+use super::cpu::TrapWait;
 use super::host::{Machine, here};
 use super::translation::{Mapped, walk};
 use super::vcpu::{El1, Vcpu};
@@ -223,8 +224,23 @@ impl<'a> Guest<'a> {
         }))
     }
 
-    /// `WFI`.
+    /// `WFI`: an exit, unless the guest has the CPU to itself.
     pub fn wait(&mut self) -> Option<Exit> {
-        Some(Exit::WaitForInterrupt)
+        (self.trap_wait() != TrapWait::None).then_some(Exit::WaitForInterrupt)
+    }
+
+    /// `WFE`: an exit, if others wait for the CPU.
+    pub fn wait_for_event(&mut self) -> Option<Exit> {
+        (self.trap_wait() == TrapWait::Both).then_some(Exit::WaitForEvent)
+    }
+
+    /// Which waiting instructions are exits now.
+    pub fn trap_wait(&self) -> TrapWait {
+        self.machine.shared().state().cpu(self.cpu).trap_wait
+    }
+
+    /// Whether an asynchronous abort waits to be taken.
+    pub fn serror_pending(&self) -> bool {
+        self.machine.shared().state().cpu(self.cpu).serror_pending
     }
 }

@@ -4,7 +4,7 @@ use abi::{CpuId, IntId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::vec::Vec;
 
-use super::cpu::TrapWfe;
+use super::cpu::TrapWait;
 use super::gic::{MOST_LIST_REGISTERS, Underflow};
 use super::guest::{GuestId, Step};
 use super::host::{Parts, Record};
@@ -37,7 +37,7 @@ pub(crate) struct CpuState {
     pub(crate) underflow: Underflow,
     /// EL2's timer.
     pub(crate) deadline: Option<u64>,
-    pub(crate) trap_wfe: TrapWfe,
+    pub(crate) trap_wait: TrapWait,
     pub(crate) serror_pending: bool,
     /// Whose registers are here.
     pub(crate) resident: Option<GuestId>,
@@ -107,7 +107,7 @@ impl CpuState {
             list_registers: [0; MOST_LIST_REGISTERS],
             underflow: Underflow::Quiet,
             deadline: None,
-            trap_wfe: TrapWfe::No,
+            trap_wait: TrapWait::Interrupt,
             serror_pending: false,
             resident: None,
             el1: El1::default(),
