@@ -75,9 +75,10 @@ impl Uart {
         self.registers.write32(IMSC, INT_RX | INT_RX_TIMEOUT | transmit);
     }
 
-    /// Clears the latched interrupts.
+    /// Clears the latched transmit interrupt. Those for input end by reading what came in: were
+    /// they cleared with bytes left in the FIFO, nothing would tell of these.
     pub fn clear_interrupts(&self) {
-        self.registers.write32(ICR, INT_RX | INT_TX | INT_RX_TIMEOUT);
+        self.registers.write32(ICR, INT_TX);
     }
 }
 
