@@ -53,6 +53,8 @@ pub struct Cpu<'s> {
     resident: Option<Resident<'s>>,
     slice_end: Option<u64>,
     armed: Option<u64>,
+    /// Somebody became runnable here while the next one was made resident.
+    overtaken: bool,
     trap_wait: TrapWait,
 }
 
@@ -89,6 +91,7 @@ impl<'s> Cpu<'s> {
             resident: None,
             slice_end: None,
             armed: None,
+            overtaken: false,
             trap_wait: TrapWait::Interrupt,
         })
     }
@@ -99,8 +102,7 @@ impl<'s> Cpu<'s> {
         let Some(resident) = &mut self.resident else { return Next::Choose };
         // Acquire: pairs with the release in `System::wake`.
         if resident.slot.attention.load(Ordering::Acquire) {
-            self.refresh();
-            return Next::Run;
+            return self.refresh();
         }
         match resident.registers.cpu.run() {
             Exit::Interrupt => interrupts::handle(self),
@@ -274,13 +276,13 @@ impl<'s> Cpu<'s> {
     }
 
     /// The resident guest's interrupts changed: brings its list registers up to date.
-    fn refresh(&mut self) {
-        let Some(resident) = &self.resident else { return };
+    fn refresh(&mut self) -> Next {
+        let Some(resident) = &self.resident else { return Next::Choose };
         resident.slot.attention.store(false, Ordering::Relaxed);
         // What was stored before the flag was set is seen below; what comes now sets it again.
         fence(Ordering::SeqCst);
         let vcpu = resident.slot.id;
-        let _ = self.with_vgic(|_, _| Effect { wake: VcpuSet::of(vcpu) });
+        self.with_vgic(|_, _| Effect { wake: VcpuSet::of(vcpu) })
     }
 
     /// The virtual timer of the resident guest fired, and is active until the guest ends it.
@@ -328,13 +330,18 @@ impl<'s> Cpu<'s> {
     /// Does what a change in a domain's life demands.
     pub fn apply(&mut self, effects: Effects) -> Next {
         let Some((domain, _)) = self.resident() else { return Next::Choose };
+        let mut next = Next::Run;
         for slot in effects.wake.iter().filter_map(|vcpu| domain.slot(vcpu)) {
             slot.starting.store(true, Ordering::Release);
             let key = VcpuKey { domain: domain.id, vcpu: slot.id };
-            let _ = self.system.admit(key, slot, NEW, self.shared.id, &mut self.token);
+            let choose = self.system.admit(key, slot, NEW, self.shared.id, &mut self.token);
+            if choose == Choose::Anew {
+                // Perhaps not to run it at once, but to give the running one's slice an end.
+                next = Next::Choose;
+            }
         }
         if effects.deschedule.is_empty() && !effects.report {
-            return Next::Run;
+            return next;
         }
         self.system.deschedule(domain, effects.deschedule, self.shared.id, &mut self.token);
         if effects.report {
@@ -353,11 +360,13 @@ impl<'s> Cpu<'s> {
             let mut queue = self.shared.queue.lock(&mut self.token);
             (queue.pick(timer::now()), queue.runnable())
         };
-        self.slice_end = pick.slice_end;
         let chosen = match pick.key {
             Some(key) => self.make_resident(key),
             None => false,
         };
+        // Somebody woke since the pick: the timer fires at once, and the choice is made anew.
+        let overtaken = core::mem::take(&mut self.overtaken);
+        self.slice_end = if overtaken { Some(timer::now()) } else { pick.slice_end };
         self.arm_timer();
         if chosen {
             self.set_trap_wait(match (waiting, self.system.trap_wait) {
@@ -425,7 +434,7 @@ impl<'s> Cpu<'s> {
             let timer = self.system.interrupts.virtual_timer;
             self.system.gic.set_private_active(self.shared.id, timer, Active::Yes);
         }
-        let _ = self.wake(domain, wake);
+        self.overtaken |= self.wake(domain, wake) == Next::Choose;
     }
 
     /// Takes the resident vCPU's registers out of the CPU.
@@ -457,7 +466,7 @@ impl<'s> Cpu<'s> {
         drop(resident);
         let mut others = wake;
         others.remove(vcpu);
-        let _ = self.wake(domain, others);
+        self.overtaken |= self.wake(domain, others) == Next::Choose;
     }
 
     /// Lets go of a vCPU whose domain has ended.

@@ -279,6 +279,11 @@ impl Machine {
             .push_back(step);
     }
 
+    /// Drops what a guest has not done yet.
+    pub fn forget_script(&self, guest: GuestId) {
+        self.shared.state().scripts.remove(&guest);
+    }
+
     /// How many steps a guest has not done yet.
     pub fn steps_left(&self, guest: GuestId) -> usize {
         self.shared

@@ -1,0 +1,120 @@
+//! Hypercalls.
+
+use abi::{Errno, hypercall};
+use machine::guest::Guest;
+
+use crate::bench::{Bench, ENTRY, Setup, Who};
+
+const A: Who = (1, 0);
+const BUFFER: u64 = ENTRY + 0x10_0000;
+const UNMAPPED: u64 = 1 << 48;
+
+fn call(bench: &mut Bench, number: u64, arguments: [u64; 4]) -> u64 {
+    bench.run(A, move |guest: &mut Guest<'_>| {
+        guest.set_pc(ENTRY);
+        guest.set_x(16, number);
+        guest.hvc(hypercall::HVC_IMMEDIATE, arguments)
+    });
+    bench.registers(A, |registers| registers.cpu.register(0))
+}
+
+fn failed(errno: Errno) -> u64 {
+    errno.as_result() as u64
+}
+
+#[test]
+fn the_version_is_xens() {
+    let mut bench = Setup::two().boot();
+    assert_eq!(call(&mut bench, hypercall::XEN_VERSION, [0; 4]), 0x4_0014);
+    assert_eq!(call(&mut bench, hypercall::XEN_VERSION, [7, 0, 0, 0]), 4096);
+    assert_eq!(
+        call(&mut bench, hypercall::XEN_VERSION, [99, 0, 0, 0]),
+        failed(Errno::NoSys)
+    );
+    assert_eq!(call(&mut bench, 63, [0; 4]), failed(Errno::NoSys));
+    assert_eq!(bench.pc(A), ENTRY + 4);
+}
+
+#[test]
+fn a_text_is_copied_to_the_guest() {
+    let mut bench = Setup::two().boot();
+    assert_eq!(
+        call(&mut bench, hypercall::XEN_VERSION, [1, BUFFER, 0, 0]),
+        0
+    );
+    let word = bench.load(A, BUFFER);
+    assert_eq!(&word.to_le_bytes(), b"-eux");
+    assert_eq!(
+        call(&mut bench, hypercall::XEN_VERSION, [1, UNMAPPED, 0, 0]),
+        failed(Errno::Fault)
+    );
+    let outside = ENTRY + (4 << 20) - 8;
+    assert_eq!(
+        call(&mut bench, hypercall::XEN_VERSION, [1, outside, 0, 0]),
+        failed(Errno::Fault)
+    );
+    assert_eq!(
+        call(&mut bench, hypercall::XEN_VERSION, [1, u64::MAX - 3, 0, 0]),
+        failed(Errno::Fault)
+    );
+}
+
+fn put(bench: &mut Bench, text: &str) {
+    for (index, word) in text.as_bytes().chunks(4).enumerate() {
+        let mut bytes = [0; 4];
+        bytes[..word.len()].copy_from_slice(word);
+        bench.store(A, BUFFER + 4 * index as u64, u32::from_le_bytes(bytes));
+    }
+}
+
+#[test]
+fn console_writes_appear() {
+    let mut bench = Setup::two().boot();
+    put(&mut bench, "by hypercall\n");
+    bench.output();
+    assert_eq!(
+        call(&mut bench, hypercall::CONSOLE_IO, [0, 13, BUFFER, 0]),
+        0
+    );
+    assert_eq!(bench.output(), "by hypercall\n");
+    let errors = [
+        ([0, 4, UNMAPPED, 0], Errno::Fault),
+        ([9, 0, 0, 0], Errno::NoSys),
+    ];
+    for (arguments, errno) in errors {
+        assert_eq!(
+            call(&mut bench, hypercall::CONSOLE_IO, arguments),
+            failed(errno)
+        );
+    }
+    assert_eq!(
+        call(&mut bench, hypercall::CONSOLE_IO, [1, 16, BUFFER, 0]),
+        0,
+        "nothing typed"
+    );
+    let too_big = [1, u64::from(u32::MAX), BUFFER, 0];
+    assert_eq!(
+        call(&mut bench, hypercall::CONSOLE_IO, too_big),
+        failed(Errno::TooBig)
+    );
+}
+
+#[test]
+fn a_long_write_is_continued_by_the_same_instruction() {
+    let mut bench = Setup::two().boot();
+    let text: String = ('a'..='z').cycle().take(2000).collect();
+    put(&mut bench, &text);
+    bench.output();
+    call(&mut bench, hypercall::CONSOLE_IO, [0, 2000, BUFFER, 0]);
+    let mut calls = 1;
+    while bench.pc(A) == ENTRY {
+        bench.run(A, |guest| {
+            guest.set_pc(ENTRY + 4);
+            Some(machine::exit::Exit::Hvc(hypercall::HVC_IMMEDIATE))
+        });
+        calls += 1;
+    }
+    assert!((2..=3).contains(&calls), "{calls} exits");
+    assert_eq!(bench.registers(A, |registers| registers.cpu.register(0)), 0);
+    assert_eq!(bench.output(), text);
+}

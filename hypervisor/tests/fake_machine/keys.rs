@@ -1,0 +1,60 @@
+//! Keys typed at the hypervisor.
+
+use machine::Power;
+use machine::host::Record;
+
+use crate::bench::{Bench, Setup};
+
+fn at_the_hypervisor() -> Bench {
+    let mut bench = Setup::two().boot();
+    bench.settle();
+    bench.type_in("\x01\x01\x01\x01\x01\x01");
+    bench.output();
+    bench
+}
+
+#[test]
+fn help_lists_the_keys() {
+    let mut bench = at_the_hypervisor();
+    bench.type_in("h");
+    let output = bench.output();
+    for key in ['h', 'q', 'e', 'R'] {
+        assert!(output.contains(&format!("key '{key}' => ")), "{output}");
+    }
+}
+
+#[test]
+fn q_tells_about_domains_and_vcpus() {
+    let mut bench = at_the_hypervisor();
+    bench.type_in("q");
+    let output = bench.output();
+    assert!(
+        output.contains("d1 (/chosen/domU1): Running, pause count 0, 4096 KiB"),
+        "{output}"
+    );
+    assert!(output.contains("stage 2: "), "{output}");
+    assert!(output.contains("  v0: On, CPU 1, "), "{output}");
+}
+
+#[test]
+fn other_keys_do_little() {
+    let mut bench = at_the_hypervisor();
+    bench.type_in("e");
+    assert!(bench.output().contains("no event channels yet"));
+    bench.type_in("z");
+    assert_eq!(bench.output(), "");
+}
+
+#[test]
+fn a_reboot_is_asked_of_firmware() {
+    let mut bench = at_the_hypervisor();
+    bench.machine.take_records();
+    bench.type_in("R");
+    assert!(bench.output().contains("rebooting machine"));
+    assert!(
+        bench
+            .machine
+            .take_records()
+            .contains(&Record::Power(Power::Reset))
+    );
+}

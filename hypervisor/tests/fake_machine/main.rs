@@ -1,0 +1,21 @@
+//! The whole hypervisor on the fake machine: booted from a device tree, driven by scripted guests,
+//! seen through the serial line, the list registers and the RAM.
+
+mod bench;
+mod boot;
+mod calls;
+mod devices;
+mod ending;
+mod hypercalls;
+mod interleave;
+mod keys;
+mod mmio;
+mod power;
+mod refusals;
+mod sgi;
+mod sleep;
+mod sysregs;
+mod timers;
+#[path = "../../../logic/domcfg/tests/common/mod.rs"]
+mod trees;
+mod typing;
