@@ -127,6 +127,6 @@ mod tests {
         assert_eq!(bytes[8..16], [8, 7, 6, 5, 4, 3, 2, 1]);
         assert_eq!(bytes[16..], [9, 0, 10, 0, 0xfd, 0xff, 0xaa, 0xaa]);
         assert_eq!(Sample::from_bytes(&bytes), sample);
-        assert_eq!(sample.to_bytes()[2..8], [0; 6]);
+        assert_eq!(sample.to_bytes()[2..8], [0; Sample::SIZE - 18]);
     }
 }

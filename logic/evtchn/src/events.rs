@@ -1,0 +1,244 @@
+//! One domain's event channels.
+
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use abi::evtchn::{two_level, virq};
+use abi::{DomId, Errno, Port, VcpuId, VcpuSet};
+
+use crate::channel::{Channel, State};
+#[cfg(feature = "fifo")]
+use crate::fifo::Fifo;
+use crate::notify::Notify;
+use crate::page::SharedPage;
+use crate::poll::PolledFor;
+use crate::ports::Ports;
+use crate::sweep::Sweeping;
+use crate::two_level as two;
+use crate::upcall::Info;
+
+/// What a domain starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The domain's own number.
+    pub domain: DomId,
+    /// Its vCPUs, at most [`VcpuSet::MAX`].
+    pub vcpus: u16,
+    /// The highest port that it may use, `max_evtchn_port`. 1023 for a dom0less domU.
+    pub max_port: Port,
+}
+
+/// One domain's event channels.
+pub struct Events<P> {
+    pub(crate) domain: DomId,
+    pub(crate) max_port: Port,
+    pub(crate) ports: Ports,
+    pub(crate) abi: Abi<P>,
+    pub(crate) shared_info: P,
+    pub(crate) vcpus: Vec<VcpuEvents<P>>,
+    /// vCPUs that poll.
+    pub(crate) polling: VcpuSet,
+    /// No port may be opened any more.
+    pub(crate) is_dying: bool,
+    /// A reset or the end is closing all ports.
+    pub(crate) sweeping: Option<Sweeping>,
+}
+
+/// How events are delivered, with what that needs: one value, so that no operation sees half of a
+/// change (XSA-343, 358, 359, 505).
+pub(crate) enum Abi<P> {
+    TwoLevel(PhantomData<P>),
+    #[cfg(feature = "fifo")]
+    Fifo(Fifo<P>),
+}
+
+impl<P: SharedPage> Abi<P> {
+    /// Whether a queue of the guest leads through the port.
+    pub(crate) fn is_linked(&self, port: Port) -> bool {
+        match self {
+            #[cfg(feature = "fifo")]
+            Self::Fifo(fifo) => fifo.is_linked(port),
+            Self::TwoLevel(_) => {
+                let _ = port;
+                false
+            }
+        }
+    }
+}
+
+/// A vCPU's part.
+pub(crate) struct VcpuEvents<P> {
+    pub(crate) info: Info<P>,
+    /// The port of each VIRQ, 0 for none. VIRQs that are not one of a vCPU stand with vCPU 0.
+    pub(crate) virqs: [Port; virq::COUNT as usize],
+    pub(crate) polled_for: PolledFor,
+}
+
+/// What making an event pending came to.
+#[derive(Clone, Copy)]
+pub(crate) struct Raised {
+    /// It was not pending before.
+    pub(crate) news: bool,
+    /// There is something new for the vCPU to look at.
+    pub(crate) upcall: bool,
+}
+
+impl Raised {
+    pub(crate) const NOTHING: Self = Self {
+        news: false,
+        upcall: false,
+    };
+}
+
+/// Answer of [`Events::status`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortStatus {
+    /// What the port is bound to; port 0 is said to be closed.
+    pub state: State,
+    /// Whom its events interrupt.
+    pub vcpu: VcpuId,
+}
+
+/// Pages that are not used any more. Drop it after the lock is dropped.
+#[must_use]
+pub struct Retired<P> {
+    pub(crate) _abi: Abi<P>,
+    pub(crate) _infos: Vec<VcpuEvents<P>>,
+}
+
+impl<P: SharedPage> Events<P> {
+    /// No open ports, 2-level. `shared_info` is the domain's shared info page, all zero.
+    ///
+    /// # Errors
+    /// `NoMem`; `Inval` for a number of vCPUs that no domain has.
+    pub fn new(config: Config, shared_info: P) -> Result<Self, Errno> {
+        if config.vcpus == 0 || config.vcpus > VcpuSet::MAX {
+            return Err(Errno::Inval);
+        }
+        let mut vcpus = Vec::new();
+        vcpus
+            .try_reserve_exact(config.vcpus.into())
+            .map_err(|_| Errno::NoMem)?;
+        for index in 0..config.vcpus {
+            vcpus.push(VcpuEvents {
+                info: if index == 0 {
+                    Info::Shared
+                } else {
+                    Info::Nowhere
+                },
+                virqs: [Port(0); virq::COUNT as usize],
+                polled_for: PolledFor::Any,
+            });
+        }
+        Ok(Self {
+            domain: config.domain,
+            max_port: config.max_port,
+            ports: Ports::new()?,
+            abi: Abi::TwoLevel(PhantomData),
+            shared_info,
+            vcpus,
+            polling: VcpuSet::EMPTY,
+            is_dying: false,
+            sweeping: None,
+        })
+    }
+
+    /// The domain's number.
+    pub fn domain(&self) -> DomId {
+        self.domain
+    }
+
+    /// What `port` is bound to.
+    ///
+    /// # Errors
+    /// `Inval`: the table does not reach so far.
+    pub fn status(&self, port: Port) -> Result<PortStatus, Errno> {
+        self.ports
+            .get(port)
+            .map(PortStatus::from)
+            .ok_or(Errno::Inval)
+    }
+
+    /// How many port numbers have a status; grows by 64.
+    pub fn port_count(&self) -> u32 {
+        self.ports.len()
+    }
+
+    /// Whether FIFO delivers the events.
+    pub fn uses_fifo(&self) -> bool {
+        !matches!(self.abi, Abi::TwoLevel(_))
+    }
+
+    /// The first port number beyond what the domain may use. It depends on the ABI, so it is
+    /// worked out whenever it is needed.
+    pub(crate) fn port_limit(&self) -> u32 {
+        let most = match self.abi {
+            #[cfg(feature = "fifo")]
+            Abi::Fifo(_) => abi::evtchn::fifo::PORTS,
+            _ => two_level::PORTS,
+        };
+        self.max_port.0.saturating_add(1).min(most)
+    }
+
+    /// The vCPU that a guest means by `number`.
+    pub(crate) fn vcpu(&self, number: u32) -> Option<(VcpuId, &VcpuEvents<P>)> {
+        let id = u16::try_from(number).ok()?;
+        self.vcpus
+            .get(usize::from(id))
+            .map(|vcpu| (VcpuId(id), vcpu))
+    }
+
+    /// Makes an event pending on an open port of the guest's.
+    pub(crate) fn deliver(&mut self, port: Port) -> Notify {
+        let Some(channel) = self.ports.get_mut(port) else {
+            return Notify::NONE;
+        };
+        let vcpu = channel.vcpu;
+        let Some(entry) = self.vcpus.get(usize::from(vcpu.0)) else {
+            return Notify::NONE;
+        };
+        let raised = match &mut self.abi {
+            #[cfg(feature = "fifo")]
+            Abi::Fifo(fifo) => fifo.set_pending(channel, port),
+            _ => two::set_pending(&self.shared_info, &entry.info, port),
+        };
+        self.notify(port, vcpu, raised)
+    }
+
+    /// Tells the guest of `raised`, and the caller whom that concerns.
+    pub(crate) fn notify(&mut self, port: Port, vcpu: VcpuId, raised: Raised) -> Notify {
+        let info = self.vcpus.get(usize::from(vcpu.0)).map(|entry| &entry.info);
+        let upcall = raised.upcall && info.is_some_and(|info| info.raise(&self.shared_info));
+        let wake = if raised.news {
+            self.wake_pollers(port)
+        } else {
+            VcpuSet::EMPTY
+        };
+        Notify {
+            upcall: upcall.then_some(vcpu),
+            wake,
+        }
+    }
+
+    /// Whether an event waits on the port.
+    pub fn is_pending(&self, port: Port) -> bool {
+        match &self.abi {
+            #[cfg(feature = "fifo")]
+            Abi::Fifo(fifo) => fifo.is_pending(port),
+            _ => two::is_pending(&self.shared_info, port),
+        }
+    }
+}
+
+impl From<&Channel> for PortStatus {
+    fn from(channel: &Channel) -> Self {
+        let state = match channel.state {
+            State::Reserved => State::Closed,
+            state => state,
+        };
+        Self {
+            state,
+            vcpu: channel.vcpu,
+        }
+    }
+}
