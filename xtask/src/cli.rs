@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    check_dtb, host_tree,
+    bench, check_dtb, host_tree,
     image::{self, Profile},
     paths::Paths,
     qemu::Machine,
@@ -31,6 +31,8 @@ enum Task {
     Run(Box<RunOptions>),
     /// Check format, lints and host tests, build, then boot the scenarios of tests/scenarios
     Test(TestOptions),
+    /// Measure every operation under Xen and Euxenite, in instructions
+    Bench(BenchOptions),
     /// Print the partitions that a dom0less device tree describes, or its mistakes
     CheckDtb {
         /// The tree: .dtb, or .dts
@@ -126,6 +128,40 @@ struct TestOptions {
     hypervisor: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct BenchOptions {
+    /// Only the operations whose names contain this
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Do not measure Xen
+    #[arg(long)]
+    euxenite_only: bool,
+    /// Write the figures into docs/benchmarks.md
+    #[arg(long, conflicts_with_all = ["only", "check", "euxenite_only"])]
+    update: bool,
+    /// Fail if a figure is more than 3 % worse than in docs/benchmarks.md
+    #[arg(long, conflicts_with = "only")]
+    check: bool,
+}
+
+impl BenchOptions {
+    fn plan(self) -> bench::Plan {
+        bench::Plan {
+            only: self.only,
+            extent: if self.euxenite_only {
+                bench::Extent::EuxeniteOnly
+            } else {
+                bench::Extent::Both
+            },
+            outcome: match (self.update, self.check) {
+                (true, _) => bench::Outcome::Update,
+                (false, true) => bench::Outcome::Check,
+                (false, false) => bench::Outcome::Print,
+            },
+        }
+    }
+}
+
 impl Cli {
     /// Does what was asked for.
     pub(crate) fn execute(self) -> Result<ExitCode> {
@@ -134,6 +170,7 @@ impl Cli {
             Task::Build(options) => build(&paths, &options).map(|()| true)?,
             Task::Run(options) => run_task(&paths, *options).map(|()| true)?,
             Task::Test(options) => test::run(&paths, &options.plan())?,
+            Task::Bench(options) => bench::run(&paths, &options.plan())?,
             Task::CheckDtb { file } => check_dtb::run(&file)?,
         };
         Ok(if ok {

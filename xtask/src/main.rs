@@ -4,6 +4,7 @@
 //! commands themselves, and cached below `target/`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check_dtb;
 mod cli;
 mod command;

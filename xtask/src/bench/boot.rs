@@ -1,0 +1,198 @@
+//! Boots a bare-metal guest that prints its findings and an end line, and gives what it printed.
+//!
+//! The emulator counts instructions (`-icount shift=0,sleep=off`): one is a nanosecond of virtual
+//! time, so what the guest measures is the same on every machine. QEMU 7.2 has a flaw with more
+//! than one CPU then: it stays with a CPU that spins without `wfe` or `yield`, and the one that it
+//! waits for never runs. Xen's boot spins like that. Stopping and continuing the machine makes
+//! QEMU go on with the next CPU, so that is done until the guest's first line; from there on
+//! nothing from outside touches the machine, and figures are exact.
+
+use std::{
+    env, fs,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    process::{self, Child},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    command,
+    guest_files::System,
+    qemu::Machine,
+    run::{self, Files, Guests, Hypervisor, Request, Source},
+};
+
+/// How often a machine of several CPUs is nudged, and the longest wait for output.
+const BEAT: Duration = Duration::from_millis(50);
+/// Lines of a failed boot's output that are shown.
+const SHOWN_LINES: usize = 30;
+
+/// What to boot.
+#[derive(Debug, Clone)]
+pub(crate) struct Boot<'a> {
+    /// The hypervisor's image.
+    pub(crate) hypervisor: &'a Path,
+    /// The guest's image.
+    pub(crate) guest: &'a Path,
+    /// CPUs of the machine.
+    pub(crate) cpus: u32,
+    /// How many guests.
+    pub(crate) guests: u32,
+    /// vCPUs of each.
+    pub(crate) vcpus: u32,
+    /// Memory of each in MiB.
+    pub(crate) memory_mib: u64,
+    /// The guests' command line.
+    pub(crate) arguments: &'a str,
+    /// The hypervisor's command line.
+    pub(crate) xen_args: &'a str,
+    /// What a guest prints first, and last.
+    pub(crate) marks: (&'a str, &'a str),
+    /// The longest it may take.
+    pub(crate) limit: Duration,
+}
+
+/// A machine that is ended when dropped.
+struct Running {
+    child: Child,
+    output: Receiver<Vec<u8>>,
+}
+
+impl Boot<'_> {
+    /// Runs it in `folder`, where the device tree and the log are left.
+    ///
+    /// # Errors
+    /// When a guest's last line does not come in time: with the end of the output.
+    pub(crate) fn run(&self, folder: &Path) -> Result<String> {
+        let files = Files {
+            hypervisor: self.hypervisor.to_path_buf(),
+            system: System {
+                kernel: self.guest.to_path_buf(),
+                ramdisk: None,
+                bootargs: "",
+            },
+        };
+        let mut start = run::start(&self.request(), files, folder)?;
+        let monitor = (self.cpus > 1).then(|| {
+            env::temp_dir().join(format!("euxenite-{}-{}.monitor", process::id(), self.cpus))
+        });
+        if let Some(path) = &monitor {
+            let _ = fs::remove_file(path);
+            let path = path.display().to_string().replace(',', ",,");
+            let socket = format!("unix:{path},server=on,wait=off");
+            start.extra.extend(["-monitor".into(), socket]);
+        }
+        fs::write(
+            folder.join("qemu.sh"),
+            command::shown(&start.command()) + "\n",
+        )?;
+        let mut machine = Running::new(start.spawn()?)?;
+        let text = self.listen(&mut machine, monitor.as_deref());
+        if let Some(path) = &monitor {
+            let _ = fs::remove_file(path);
+        }
+        let text = text?;
+        fs::write(folder.join("log"), &text)?;
+        if text.matches(self.marks.1).count() < self.guests as usize {
+            bail!(
+                "not all guests came to their end within {} s:\n{}",
+                self.limit.as_secs(),
+                command::tail(&text, SHOWN_LINES)
+            );
+        }
+        Ok(text)
+    }
+
+    fn listen(&self, machine: &mut Running, monitor: Option<&Path>) -> Result<String> {
+        let deadline = Instant::now() + self.limit;
+        let mut bytes = Vec::new();
+        let mut line = None;
+        loop {
+            let ended = match machine.output.recv_timeout(BEAT) {
+                Ok(more) => {
+                    bytes.extend(more);
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            let text = String::from_utf8_lossy(&bytes).replace('\r', "");
+            let done = text.matches(self.marks.1).count() >= self.guests as usize;
+            if done || ended || Instant::now() >= deadline {
+                return Ok(text);
+            }
+            if let Some(path) = monitor
+                && !text.contains(self.marks.0)
+            {
+                nudge(&mut line, path);
+            }
+        }
+    }
+
+    fn request(&self) -> Request {
+        let qemu = ["-icount", "shift=0,sleep=off", "-no-reboot"];
+        Request {
+            machine: Machine {
+                cpus: self.cpus,
+                gic: 3,
+                cpu: "cortex-a57".into(),
+            },
+            guests: Guests {
+                count: self.guests,
+                vcpus: self.vcpus,
+                memory_mib: self.memory_mib,
+                append: self.arguments.into(),
+                source: Source::Bare,
+            },
+            hypervisor: Hypervisor::File(self.hypervisor.to_path_buf()),
+            xen_args: self.xen_args.into(),
+            tree: None,
+            edits: Vec::new(),
+            qemu_args: qemu.map(String::from).to_vec(),
+        }
+    }
+}
+
+/// Has the emulator go on with the next CPU; the monitor may not be there yet.
+fn nudge(line: &mut Option<UnixStream>, path: &Path) {
+    if line.is_none() {
+        *line = UnixStream::connect(path).ok();
+        if let Some(line) = line {
+            let _ = line.set_nonblocking(true);
+        }
+    }
+    if let Some(line) = line {
+        let _ = line.write_all(b"stop\ncont\n");
+        // Its answers are of no interest, but must not fill the line.
+        let _ = line.read(&mut [0; 4096]);
+    }
+}
+
+impl Running {
+    fn new(mut child: Child) -> Result<Self> {
+        let mut pipe = child.stdout.take().context("no pipe from the machine")?;
+        let (sender, output) = mpsc::channel();
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { child, output })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
