@@ -24,6 +24,7 @@ impl<T> Claim<T> {
 
     /// The value, unless somebody has it.
     pub fn try_claim(&self) -> Option<Claimed<'_, T>> {
+        crate::cpu::point();
         // Acquire: pairs with the release in `drop`, so that the last holder's writes are seen.
         self.taken
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
@@ -58,6 +59,7 @@ impl<T> DerefMut for Claimed<'_, T> {
 impl<T> Drop for Claimed<'_, T> {
     fn drop(&mut self) {
         self.claim.taken.store(false, Ordering::Release);
+        crate::cpu::point();
     }
 }
 

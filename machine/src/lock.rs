@@ -44,6 +44,8 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use crate::cpu;
+
 /// A rank: where a lock stands in the order.
 pub trait Rank {}
 
@@ -134,10 +136,13 @@ impl<T, R: Rank> Lock<T, R> {
     #[inline]
     pub fn lock<'a, Held: Before<R>>(&'a self, held: &'a mut Token<Held>) -> Guard<'a, T, R> {
         let _ = held;
+        cpu::point();
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         // Acquire: pairs with the release in `Guard::drop`.
+        let mut spins = 0;
         while self.serving.load(Ordering::Acquire) != ticket {
-            core::hint::spin_loop();
+            cpu::spin(spins);
+            spins = spins.wrapping_add(1);
         }
         Guard { lock: self, token: Token::new() }
     }
@@ -197,6 +202,7 @@ impl<T, R: Rank> Drop for Guard<'_, T, R> {
         let mine = self.lock.serving.load(Ordering::Relaxed);
         // Release: what was written under the lock is seen by the next holder's acquire.
         self.lock.serving.store(mine.wrapping_add(1), Ordering::Release);
+        cpu::point();
     }
 }
 

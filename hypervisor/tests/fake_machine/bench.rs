@@ -121,26 +121,21 @@ impl Setup {
         (machine, boot)
     }
 
-    /// Boots.
-    pub(crate) fn boot(self) -> Bench {
+    /// Boots, up to where the CPUs start to run guests.
+    pub(crate) fn start(self) -> (Machine, &'static System) {
         let (machine, mut start) = self.power_on();
         let early = boot::prepare(&mut start);
         let ready = boot::build_system(early, start.token());
         // For good, as on the machine.
         let system: &'static System = Box::leak(Box::new(ready.system));
         boot::start(system, &ready.starts, ready.timeline, start.token());
-        let interrupts = system.interrupts;
-        let private = [
-            interrupts.virtual_timer,
-            interrupts.timer,
-            interrupts.maintenance,
-        ];
-        let cpus = (0..system.cpus.len() as u16).map(CpuId).map(|id| {
-            machine.enter(id);
-            assert!(id == CpuId(0) || system.gic.start_cpu(id, &private));
-            let cpu = Cpu::new(system, id, machine.token()).unwrap();
-            Turning { cpu, runs: false }
-        });
+        (machine, system)
+    }
+
+    /// Boots.
+    pub(crate) fn boot(self) -> Bench {
+        let (machine, system) = self.start();
+        let cpus = (0..system.cpus.len() as u16).map(|cpu| Turning::new(&machine, system, cpu));
         let cpus = cpus.collect();
         Bench {
             cpus,
@@ -150,10 +145,48 @@ impl Setup {
     }
 }
 
-struct Turning {
+/// A CPU in the hands of this thread.
+pub(crate) struct Turning {
+    machine: Machine,
     cpu: Cpu<'static>,
     /// Whether a guest is resident and goes on.
     runs: bool,
+}
+
+impl Turning {
+    /// Brings CPU `number` up.
+    pub(crate) fn new(machine: &Machine, system: &'static System, number: u16) -> Self {
+        let id = CpuId(number);
+        machine.enter(id);
+        let interrupts = system.interrupts;
+        let private = [
+            interrupts.virtual_timer,
+            interrupts.timer,
+            interrupts.maintenance,
+        ];
+        assert!(id == CpuId(0) || system.gic.start_cpu(id, &private));
+        let cpu = Cpu::new(system, id, machine.token()).unwrap();
+        Self {
+            machine: machine.clone(),
+            cpu,
+            runs: false,
+        }
+    }
+
+    /// One turn: the CPU chooses, or runs its guest once.
+    pub(crate) fn turn(&mut self) -> Turn {
+        self.machine.enter(self.cpu.shared.id);
+        if self.runs {
+            self.runs = self.cpu.step() == Next::Run;
+            return Turn::Ran;
+        }
+        self.runs = self.cpu.choose();
+        if self.runs {
+            return Turn::Chose;
+        }
+        self.cpu.idle();
+        Turn::Idled
+    }
 }
 
 /// What a CPU did in its turn.
@@ -185,18 +218,7 @@ pub(crate) fn id((domain, vcpu): Who) -> GuestId {
 impl Bench {
     /// One turn of a CPU: it chooses, or runs its guest once.
     pub(crate) fn turn(&mut self, cpu: u16) -> Turn {
-        self.machine.enter(CpuId(cpu));
-        let turning = &mut self.cpus[usize::from(cpu)];
-        if turning.runs {
-            turning.runs = turning.cpu.step() == Next::Run;
-            return Turn::Ran;
-        }
-        turning.runs = turning.cpu.choose();
-        if turning.runs {
-            return Turn::Chose;
-        }
-        turning.cpu.idle();
-        Turn::Idled
+        self.cpus[usize::from(cpu)].turn()
     }
 
     /// A turn of every CPU.

@@ -72,6 +72,16 @@ pub(crate) fn init() {
     isb();
 }
 
+/// Where CPUs meet: a point at which tests on the fake machine switch between them.
+#[inline(always)]
+pub(crate) fn point() {}
+
+/// Waits a little for another CPU.
+#[inline(always)]
+pub(crate) fn spin(_spins: u32) {
+    core::hint::spin_loop();
+}
+
 /// This CPU's logical number, as it was told when it started.
 pub fn id() -> CpuId {
     CpuId(read!("tpidr_el2") as u16)

@@ -31,6 +31,8 @@ pub(crate) fn pend_serror() {
     with_state(|state, cpu| state.cpu(cpu).serror_pending = true);
 }
 
+pub(crate) use super::interleaving::{point, spin};
+
 /// This CPU's logical number.
 pub fn id() -> CpuId {
     here().1

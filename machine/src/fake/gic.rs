@@ -192,6 +192,7 @@ impl Gic {
             state.cpu(cpu).pending.insert(KICK.0);
             state.record(Record::Kick { from, to: cpu });
         });
+        super::cpu::point();
     }
 
     /// How many list registers there are.

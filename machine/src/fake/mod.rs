@@ -14,6 +14,7 @@ pub mod gic;
 pub mod guest;
 pub mod host;
 pub mod identification;
+mod interleaving;
 mod interrupts;
 pub mod physical;
 pub mod stage2;
@@ -32,3 +33,4 @@ pub use boot::{
 };
 pub use device::{Registers, map_device};
 pub use firmware::{Conduit, Power, StartError};
+pub use interleaving::Scene;

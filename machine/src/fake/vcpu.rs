@@ -216,6 +216,7 @@ impl Vcpu {
             "{:?} runs but is not resident",
             self.id()
         );
+        super::cpu::point();
         if with_state(|state, cpu| state.next_pending(cpu)).is_some() {
             return Exit::Interrupt;
         }
