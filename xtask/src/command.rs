@@ -1,6 +1,9 @@
 //! Running other programs.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    io::Write,
+    process::{Command, Output, Stdio},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -47,6 +50,29 @@ pub(crate) fn finished(command: &mut Command) -> Result<Output> {
         .with_context(|| format!("cannot start `{}`", command.get_program().to_string_lossy()))
 }
 
+/// Pipes `input` through `program` and gives what comes out.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub(crate) fn piped(program: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {program}"))?;
+    let mut pipe = child.stdin.take().context("no pipe")?;
+    // At the same time: neither may wait for the other.
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || pipe.write_all(input));
+        child.wait_with_output()
+    })?;
+    if !output.status.success() {
+        bail!("{program} failed ({})", output.status);
+    }
+    Ok(output.stdout)
+}
+
 /// Runs `command` on this terminal.
 ///
 /// # Errors
@@ -91,6 +117,13 @@ mod tests {
     fn tail_keeps_the_end() {
         assert_eq!(tail("a\nb\nc\n", 2), "b\nc");
         assert_eq!(tail("a", 5), "a");
+    }
+
+    #[test]
+    fn much_goes_through_a_pipe() {
+        let input = vec![b'x'; 1 << 20];
+        assert_eq!(piped("cat", &[], &input).unwrap(), input);
+        assert!(piped("false", &[], b"").is_err());
     }
 
     #[test]

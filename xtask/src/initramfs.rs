@@ -27,12 +27,13 @@ halt() { /bin/busybox halt -f; }
 ";
 
 /// Commands of busybox that get a name of their own.
-const APPLETS: &str = "ash awk base64 basename cat chmod cksum clear cp cttyhack cut date dd devmem \
-    df dirname dmesg du echo egrep env expr false find free fgrep grep gunzip gzip head hexdump \
-    hostname id ifconfig ip kill killall ln ls lsmod md5sum mkdir mknod mktemp more mount mv nc nl \
-    nproc od paste pidof ping printf ps pwd readlink renice reset rm rmdir sed seq setsid sh \
-    sha256sum sleep sort stat strings stty sum sync sysctl tail tar taskset tee test time timeout \
-    top touch tr true tty umount uname uniq uptime usleep vi watch wc which who xargs yes zcat";
+const APPLETS: &str = "ash awk base64 basename cat chmod clear cp cttyhack cut date dd devmem df dirname dmesg \
+    du echo egrep env expr false find free fgrep grep gunzip gzip head hexdump hostname id \
+    ifconfig ip kill killall ln ls lsmod md5sum mkdir mknod mktemp more mount mv nc nl nproc \
+    od paste pidof ping printf ps pwd readlink renice reset rm rmdir sed seq setsid sh \
+    sha256sum sleep sort stat strings stty sync sysctl tail tar taskset tee test time \
+    timeout top touch tr true tty umount uname uniq uptime usleep vi watch wc which who \
+    xargs yes zcat";
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;

@@ -1,13 +1,10 @@
 //! Taking a distribution's kernel file out of its wrapping.
 
-use std::{
-    fs,
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
+
+use crate::command;
 
 /// What a kernel file is.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,15 +28,15 @@ pub(crate) fn unpack(from: &Path, to: &Path) -> Result<()> {
     let bytes = fs::read(from)?;
     let flat = match wrapping(&bytes).with_context(|| format!("{}", from.display()))? {
         Wrapping::Image => bytes,
-        Wrapping::Gzip(packed) => filter("gzip", packed)?,
+        Wrapping::Gzip(packed) => command::piped("gzip", &["-dc"], packed)?,
         Wrapping::EfiZboot {
             compression: "gzip",
             payload,
-        } => filter("gzip", payload)?,
+        } => command::piped("gzip", &["-dc"], payload)?,
         Wrapping::EfiZboot {
             compression,
             payload,
-        } if compression.starts_with("zstd") => filter("zstd", payload)?,
+        } if compression.starts_with("zstd") => command::piped("zstd", &["-dc"], payload)?,
         Wrapping::EfiZboot { compression, .. } => {
             bail!("{}: compressed with {compression}", from.display())
         }
@@ -75,25 +72,6 @@ fn wrapping(bytes: &[u8]) -> Result<Wrapping<'_>> {
         });
     }
     bail!("neither an arm64 Image, nor gzip, nor an EFI zboot program")
-}
-
-/// Pipes `packed` through `program -dc`.
-fn filter(program: &str, packed: &[u8]) -> Result<Vec<u8>> {
-    let mut child = Command::new(program)
-        .args(["-d", "-c"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {program}"))?;
-    let mut input = child.stdin.take().context("no pipe")?;
-    let output = std::thread::scope(|scope| {
-        scope.spawn(move || input.write_all(packed));
-        child.wait_with_output()
-    })?;
-    if !output.status.success() {
-        bail!("{program} failed");
-    }
-    Ok(output.stdout)
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ mod tests {
     fn a_free_place_is_the_highest() {
         let end = 0x8000_0000;
         assert_eq!(free_place(&[], 0x1000, end), Some(0x7fe0_0000));
-        let high = named(0x7ff0_0000, 0x2000);
+        let high = named(0x7fe0_0000, 0x2000);
         assert_eq!(free_place(&[high], 0x1000, end), Some(0x7fc0_0000));
         assert_eq!(free_place(&[], 0x4000_0000, end), None);
         assert_eq!(free_place(&[named(0, u64::MAX)], 1, end), None);

@@ -113,7 +113,7 @@ pub(crate) struct Step {
     pub(crate) absent: Option<String>,
     /// Type this.
     pub(crate) send: Option<String>,
-    /// Type this many bytes of text; `{cksum}` in later steps is their POSIX checksum.
+    /// Type this many bytes of text; `{sum}` in later steps is its MD5 sum.
     pub(crate) paste: Option<usize>,
     /// Switch the input until it is there: `Xen`, `DOM1` ...
     pub(crate) focus: Option<String>,

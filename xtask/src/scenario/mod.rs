@@ -1,7 +1,6 @@
 //! Scenarios: what to boot, what to type, what must appear and by when; one file each in
 //! `tests/scenarios`. `tests/scenarios/README.md` describes the format.
 
-mod cksum;
 mod file;
 mod matrix;
 mod session;

@@ -6,11 +6,11 @@ use anyhow::{Result, bail};
 use regex_lite::Regex;
 
 use super::{
-    cksum::cksum,
     file::{Scenario, Step},
     session::Session,
     transcript::{Pattern, View},
 };
+use crate::command;
 
 /// Ctrl-A three times.
 const SWITCH: &[u8] = b"\x01\x01\x01";
@@ -36,7 +36,7 @@ const USUALLY_REJECTED: [&str; 8] = [
 pub(super) struct Runner<'a> {
     scenario: &'a Scenario,
     session: Session,
-    cksum: Option<u32>,
+    sum: Option<String>,
 }
 
 impl<'a> Runner<'a> {
@@ -44,7 +44,7 @@ impl<'a> Runner<'a> {
         Self {
             scenario,
             session,
-            cksum: None,
+            sum: None,
         }
     }
 
@@ -76,7 +76,7 @@ impl<'a> Runner<'a> {
         }
         if let Some(bytes) = step.paste {
             let text = pasted(bytes);
-            self.cksum = Some(cksum(&text));
+            self.sum = Some(md5sum(&text)?);
             self.session.send(&text)?;
         }
         if let Some(seconds) = step.wait_s {
@@ -220,8 +220,8 @@ impl<'a> Runner<'a> {
     }
 
     fn filled(&self, text: &str) -> String {
-        match self.cksum {
-            Some(cksum) => text.replace("{cksum}", &cksum.to_string()),
+        match &self.sum {
+            Some(sum) => text.replace("{sum}", sum),
             None => text.to_owned(),
         }
     }
@@ -246,6 +246,16 @@ fn pasted(bytes: usize) -> Vec<u8> {
         *last = b'\n';
     }
     text
+}
+
+/// What `md5sum` prints first for `bytes`.
+fn md5sum(bytes: &[u8]) -> Result<String> {
+    let printed = String::from_utf8(command::piped("md5sum", &[], bytes)?)?;
+    Ok(printed
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 #[cfg(test)]
