@@ -101,7 +101,6 @@ pub fn step(cpu: &mut Cpu<'_>) {
             Piece::GiveBack(extent) => return give_back(system, extent, cpu),
             Piece::Finished(pool) => {
                 give_back(system, pool, cpu);
-                domain.ending.store(false, Ordering::Release);
                 system.reclaims.fetch_sub(1, Ordering::Relaxed);
                 let free = system.frames.lock(&mut cpu.token).free_bytes();
                 system.log(

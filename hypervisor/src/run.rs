@@ -346,8 +346,21 @@ impl<'s> Cpu<'s> {
         self.system.deschedule(domain, effects.deschedule, self.shared.id, &mut self.token);
         if effects.report {
             reclaim::ended(self, domain);
+        } else {
+            self.readmit(domain, effects.deschedule);
         }
         Next::Choose
+    }
+
+    /// Puts those back into a queue that were turned on again before they were out of it: whoever
+    /// did that set `starting` first, and found them queued still.
+    fn readmit(&mut self, domain: &Domain, set: VcpuSet) {
+        for slot in set.iter().filter_map(|vcpu| domain.slot(vcpu)) {
+            if slot.starting.load(Ordering::Acquire) {
+                let key = VcpuKey { domain: domain.id, vcpu: slot.id };
+                let _ = self.system.admit(key, slot, NEW, self.shared.id, &mut self.token);
+            }
+        }
     }
 
     /// Chooses whom to run, and makes it resident. `false` if nobody wants to run.
@@ -362,7 +375,10 @@ impl<'s> Cpu<'s> {
         };
         let chosen = match pick.key {
             Some(key) => self.make_resident(key),
-            None => false,
+            None => {
+                self.leave_if_moved();
+                false
+            }
         };
         // Somebody woke since the pick: the timer fires at once, and the choice is made anew.
         let overtaken = core::mem::take(&mut self.overtaken);
@@ -401,6 +417,13 @@ impl<'s> Cpu<'s> {
         let Some(slot) = domain.slot(key.vcpu) else { return false };
         // Another CPU may still be putting its registers away: it comes round again.
         let Some(mut registers) = slot.registers.try_claim() else { return false };
+        // From here on the memory stays, as taking it back begins with all claims: but it may have
+        // begun before, when a wake-up was on its way still.
+        if domain.ending.load(Ordering::Acquire) {
+            drop(registers);
+            self.shared.queue.lock(&mut self.token).forget(key, timer::now());
+            return false;
+        }
         if slot.starting.swap(false, Ordering::Acquire) {
             let mut life = domain.control.lock(&mut self.token);
             if let Some(entry) = life.state.take_entry(slot.id) {
@@ -467,6 +490,15 @@ impl<'s> Cpu<'s> {
         let mut others = wake;
         others.remove(vcpu);
         self.overtaken |= self.wake(domain, others) == Next::Choose;
+    }
+
+    /// Lets go of a vCPU that is to run on another CPU, which waits for its registers.
+    fn leave_if_moved(&mut self) {
+        if let Some(resident) = &self.resident
+            && resident.slot.home() != self.shared.id
+        {
+            self.leave();
+        }
     }
 
     /// Lets go of a vCPU whose domain has ended.

@@ -178,8 +178,13 @@ impl System {
         token: &mut Token<R>,
     ) -> Choose {
         let Some(cpu) = self.place(slot) else { return Choose::Same };
+        let before = slot.home();
         slot.set_home(cpu.id);
         let needed = cpu.queue.lock(token).admit(key, time, timer::now());
+        if before != cpu.id && before != here {
+            // On its way to idle it keeps the registers of who ran last; now it must let go.
+            self.gic.kick(before);
+        }
         match needed {
             true if cpu.id == here => Choose::Anew,
             true => {

@@ -34,7 +34,7 @@ pub struct Domain {
     pub map: Map,
     /// Its vCPUs.
     pub vcpus: Box<[Slot]>,
-    /// Its memory is being taken back, or is to be.
+    /// It has ended: its memory is being taken back, or was. None of its vCPUs runs again.
     pub ending: AtomicBool,
 }
 

@@ -1,12 +1,13 @@
 //! A machine with a booted system on it, and its CPUs in the test's hands.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
 use abi::{CpuId, DomId, Pa, VcpuId};
-use hypervisor::boot;
 use hypervisor::domain::{Domain, Registers, Slot};
 use hypervisor::run::{Cpu, Next};
 use hypervisor::system::System;
+use hypervisor::{boot, interrupts};
 use machine::Boot;
 use machine::exit::Exit;
 use machine::guest::{Guest, GuestId};
@@ -151,6 +152,8 @@ pub(crate) struct Turning {
     cpu: Cpu<'static>,
     /// Whether a guest is resident and goes on.
     runs: bool,
+    /// Whether it waits for an interrupt.
+    waits: bool,
 }
 
 impl Turning {
@@ -170,12 +173,22 @@ impl Turning {
             machine: machine.clone(),
             cpu,
             runs: false,
+            waits: false,
         }
     }
 
     /// One turn: the CPU chooses, or runs its guest once.
     pub(crate) fn turn(&mut self) -> Turn {
-        self.machine.enter(self.cpu.shared.id);
+        let id = self.cpu.shared.id;
+        self.machine.enter(id);
+        if self.waits {
+            if !self.machine.has_pending(id) {
+                return Turn::Idled;
+            }
+            self.waits = false;
+            let _ = interrupts::handle(&mut self.cpu);
+            self.cpu.shared.idle.store(false, Ordering::SeqCst);
+        }
         if self.runs {
             self.runs = self.cpu.step() == Next::Run;
             return Turn::Ran;
@@ -185,6 +198,9 @@ impl Turning {
             return Turn::Chose;
         }
         self.cpu.idle();
+        self.waits = self.machine.take_waited(id);
+        // The call returns on the fake machine; while a CPU really waits, it is seen to.
+        self.cpu.shared.idle.store(self.waits, Ordering::SeqCst);
         Turn::Idled
     }
 }

@@ -191,3 +191,29 @@ fn a_suspended_domain_keeps_its_memory() {
     assert_eq!(ram(&bench, 1), banks);
     assert!(!bench.system.has_reclaims());
 }
+
+#[test]
+fn a_wake_up_that_comes_after_the_end_runs_nothing() {
+    let mut bench = booted();
+    call(&mut bench, A, psci::SYSTEM_OFF);
+    let (domain, slot) = (bench.domain(1), bench.slot(A));
+    let key = sched::VcpuKey {
+        domain: domain.id,
+        vcpu: slot.id,
+    };
+    for cpu in [0, 1] {
+        bench.machine.enter(abi::CpuId(cpu));
+        slot.set_home(abi::CpuId(cpu));
+        let mut token = bench.machine.token();
+        let new = hypervisor::schedule::NEW;
+        let _ = bench
+            .system
+            .admit(key, slot, new, abi::CpuId(1 - cpu), &mut token);
+        for _ in 0..20 {
+            bench.round();
+            assert_eq!(bench.cpu_of(A), None);
+        }
+        bench.settle();
+    }
+    assert_eq!(bench.hvc(B, psci::VERSION, [0; 3]), 0x1_0001);
+}

@@ -199,6 +199,39 @@ fn a_timer_in_flight_moves_with_its_vcpu() {
 }
 
 #[test]
+fn one_that_moves_before_its_cpu_idles_is_let_go_of() {
+    // The third CPU idles. The sleeper's own does not yet when the wake-up comes.
+    let mut bench = Setup::one(2).cpus(3).boot();
+    let b = (1, 1);
+    bench.hvc(
+        A,
+        abi::psci::CPU_ON_64,
+        [abi::arm::vcpu_affinity(1), 0x4010_0000, 0],
+    );
+    for who in [A, b] {
+        let frame = abi::arm::GICV3_REDISTRIBUTORS.start() + 0x1_0000 + u64::from(who.1) * 0x2_0000;
+        bench.store(who, abi::arm::GICV3_DISTRIBUTOR.start(), 0x12);
+        bench.store(who, frame + 0x80, u32::MAX);
+        bench.store(who, frame + 0x100, 0xffff);
+    }
+    bench.settle();
+    let cpus = [A, b].map(|who| bench.cpu_of(who).unwrap().0);
+    bench
+        .machine
+        .script(crate::bench::id(b), |guest| guest.wait());
+    bench.turn(cpus[1]);
+    let sgi = Sysreg::new(3, 0, 12, 11, 5);
+    bench.machine.script(crate::bench::id(A), move |guest| {
+        guest.write_register(sgi, 4 << 24 | 2)
+    });
+    bench.turn(cpus[0]);
+    assert_eq!(
+        bench.ask(b, |guest| guest.acknowledge()),
+        Some(abi::IntId(4))
+    );
+}
+
+#[test]
 fn a_disabled_interrupt_does_not_wake() {
     let mut bench = Setup::two().boot();
     arm(&mut bench, 10);

@@ -49,6 +49,7 @@ pub fn wait_for_interrupt() {
     let halts = with_state(|state, cpu| {
         let waits = state.next_pending(cpu).is_none();
         if waits {
+            state.cpu(cpu).waits = true;
             state.record(Record::Waited(cpu));
         }
         waits && state.halt_when_idle

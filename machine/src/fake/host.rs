@@ -194,6 +194,11 @@ impl Machine {
         self.shared.state().cpu(cpu).pending.insert(intid.0);
     }
 
+    /// Whether `cpu` waited for an interrupt in vain since this was last asked.
+    pub fn take_waited(&self, cpu: CpuId) -> bool {
+        core::mem::take(&mut self.shared.state().cpu(cpu).waits)
+    }
+
     /// Whether `cpu` has an interrupt to take.
     pub fn has_pending(&self, cpu: CpuId) -> bool {
         self.shared.state().next_pending(cpu).is_some()

@@ -35,6 +35,8 @@ pub(crate) struct CpuState {
     pub(crate) enabled: BTreeSet<u32>,
     pub(crate) list_registers: [u64; MOST_LIST_REGISTERS],
     pub(crate) underflow: Underflow,
+    /// It waits for an interrupt, as a test sees it.
+    pub(crate) waits: bool,
     /// EL2's timer.
     pub(crate) deadline: Option<u64>,
     pub(crate) trap_wait: TrapWait,
@@ -106,6 +108,7 @@ impl CpuState {
             enabled: BTreeSet::new(),
             list_registers: [0; MOST_LIST_REGISTERS],
             underflow: Underflow::Quiet,
+            waits: false,
             deadline: None,
             trap_wait: TrapWait::Interrupt,
             serror_pending: false,
