@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use domcfg::kernel::{HEAD_BYTES, Kernel, MAX_UNPACKED, PlainKernel, probe};
+use domcfg::kernel::{HEAD_BYTES, Kernel, KernelError, MAX_UNPACKED, PlainKernel, probe};
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZFlush, MZStatus};
 
@@ -39,9 +39,13 @@ pub fn open(module: &[u8]) -> Result<Image<'_>, String> {
             let length = gunzip.read(&mut head)?;
             head.truncate(length);
             gunzip.ahead = head.clone();
-            match probe(&head, &[], unpacked_size).map_err(|error| format!("{error}"))? {
-                Kernel::Plain(kernel) => Ok(Image { kernel, bytes: Bytes::Gzip(gunzip) }),
-                Kernel::Gzip { .. } => Err(String::from("kernel is compressed twice")),
+            match probe(&head, &[], unpacked_size) {
+                Ok(Kernel::Plain(kernel)) => Ok(Image { kernel, bytes: Bytes::Gzip(gunzip) }),
+                // The size at the end of a stream in the stream is not known yet.
+                Ok(Kernel::Gzip { .. }) | Err(KernelError::UnpackedSize(_)) => {
+                    Err(String::from("kernel is compressed twice"))
+                }
+                Err(error) => Err(format!("{error}")),
             }
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) parts: Parts,
     pub(crate) command_line: &'static str,
     pub(crate) domains: Vec<Node>,
+    /// What else the boot loader puts into RAM.
+    pub(crate) loaded: Vec<(u64, Vec<u8>)>,
 }
 
 /// A vCPU: its domain's number and its own.
@@ -65,6 +67,7 @@ impl Setup {
             parts: Parts::default(),
             command_line: "guest_loglvl=all",
             domains,
+            loaded: Vec::new(),
         }
     }
 
@@ -75,6 +78,11 @@ impl Setup {
 
     pub(crate) fn list_registers(mut self, count: u8) -> Self {
         self.parts.list_registers = count;
+        self
+    }
+
+    pub(crate) fn load(mut self, at: u64, content: Vec<u8>) -> Self {
+        self.loaded.push((at, content));
         self
     }
 
@@ -113,12 +121,20 @@ impl Setup {
 
     /// A machine with the kernels in its RAM, and the start of a boot on it.
     pub(crate) fn power_on(self) -> (Machine, Boot) {
+        self.power_on_reserving(&[])
+    }
+
+    /// The same, with a reservation block (start and size) in the tree.
+    pub(crate) fn power_on_reserving(self, reserved: &[(u64, u64)]) -> (Machine, Boot) {
         let machine = Machine::new(self.parts);
         for number in 0..self.domains.len() as u32 {
             let at = Pa(u64::from(KERNELS + number * KERNEL_BYTES));
             machine.poke(at, &[number as u8 + 1; KERNEL_BYTES as usize]);
         }
-        let boot = Boot::new(&machine, &self.tree().blob());
+        for (at, content) in &self.loaded {
+            machine.poke(Pa(*at), content);
+        }
+        let boot = Boot::new(&machine, &self.tree().blob_reserving(reserved));
         (machine, boot)
     }
 
