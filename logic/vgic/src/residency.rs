@@ -23,23 +23,51 @@ impl Vgic {
     /// The effect names `vcpu` itself if a flush is due: the end of one raised a maintenance interrupt,
     /// something is left to deliver, or something found no room before.
     pub fn sync(&mut self, vcpu: VcpuId, lrs: &[ListRegister]) -> Effect {
-        let Some(state) = self.vcpu(vcpu) else {
+        self.sync_with(vcpu, |slot| {
+            lrs.get(usize::from(slot))
+                .copied()
+                .unwrap_or(ListRegister::INVALID)
+        })
+    }
+
+    /// As [`sync`](Self::sync), with `read` giving the list register of a number. Only those that
+    /// hold something are read.
+    #[inline]
+    pub fn sync_with(&mut self, vcpu: VcpuId, read: impl Fn(u8) -> ListRegister) -> Effect {
+        let used = self.in_use(vcpu);
+        let mut effect = Effect::NONE;
+        for slot in 0..used {
+            effect.add(self.sync_slot(vcpu, slot, &read));
+        }
+        effect
+    }
+
+    #[inline]
+    fn sync_slot(&mut self, vcpu: VcpuId, slot: u8, read: &impl Fn(u8) -> ListRegister) -> Effect {
+        let by_sender = self.version == Version::V2;
+        let forwards = self.forwards();
+        let Some(state) = self.vcpu_mut(vcpu) else {
             return Effect::NONE;
         };
-        let (loaded, overflow) = (state.loaded, state.overflow);
+        let intid = state
+            .loaded
+            .get(usize::from(slot))
+            .copied()
+            .unwrap_or(NOTHING);
+        if intid == NOTHING {
+            return Effect::NONE;
+        }
+        let lr = read(slot);
+        if intid < 32 && !by_sender {
+            return state.sync_private(vcpu, slot, lr, forwards);
+        }
+        let overflow = state.overflow;
         let mut effect = Effect::NONE;
-        for (slot, (lr, intid)) in lrs
-            .iter()
-            .zip(loaded)
-            .take(usize::from(state.used))
-            .enumerate()
-        {
-            if intid != NOTHING && self.follow(vcpu, intid, *lr) {
-                effect.wake = effect.wake.union(self.take_out(vcpu, slot));
-                // The hardware repeats the maintenance interrupt until the register is rewritten.
-                if overflow || lr.signals_end() {
-                    effect.wake.insert(vcpu);
-                }
+        if self.follow(vcpu, intid, lr) {
+            effect.wake = effect.wake.union(self.take_out(vcpu, usize::from(slot)));
+            // The hardware repeats the maintenance interrupt until the register is rewritten.
+            if overflow || lr.signals_end() {
+                effect.wake.insert(vcpu);
             }
         }
         effect
