@@ -45,41 +45,35 @@ impl<P: SharedPage> Events<P> {
         self.open(Wanted::Lowest, channel)
     }
 
-    /// Opens a port and connects it with `remote_port` of `remote`. The new port is pending then:
-    /// events may have been sent before there was an end to take them.
+    /// Opens a port and connects it with `remote_port` of `peer`, or of this domain itself if that
+    /// is `None`. The new port is pending then: events may have been sent before there was an end
+    /// to take them.
     ///
     /// # Errors
     /// As [`Events::alloc_unbound`], first; `Inval`: the remote port does not wait for this domain.
     pub fn bind_interdomain(
         &mut self,
         wanted: Wanted,
-        remote: &mut Self,
+        peer: Option<&mut Self>,
         remote_port: Port,
     ) -> Result<(Port, Notify), Errno> {
         let vacant = self.vacant(wanted)?;
-        remote.check_waits_for(remote_port, self.domain)?;
-        let port = self
+        let local = self.domain;
+        let remote = peer.map_or(&mut *self, |peer| peer);
+        let state = State::Interdomain {
+            remote: remote.domain,
+            port: remote_port,
+        };
+        let waits = State::Unbound { remote: local };
+        let end = remote
             .ports
-            .open(vacant, interdomain(remote.domain, remote_port));
-        remote.connect(remote_port, self.domain, port);
-        Ok((port, self.deliver(port)))
-    }
-
-    /// [`Events::bind_interdomain`] with both ends in this domain.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn bind_loopback(
-        &mut self,
-        wanted: Wanted,
-        remote_port: Port,
-    ) -> Result<(Port, Notify), Errno> {
-        let vacant = self.vacant(wanted)?;
-        self.check_waits_for(remote_port, self.domain)?;
-        let port = self
-            .ports
-            .open(vacant, interdomain(self.domain, remote_port));
-        self.connect(remote_port, self.domain, port);
+            .get_mut(remote_port)
+            .filter(|end| end.state == waits);
+        end.ok_or(Errno::Inval)?.state = State::Interdomain {
+            remote: local,
+            port: vacant.port(),
+        };
+        let port = self.ports.open(vacant, Channel::new(state, VcpuId(0)));
         Ok((port, self.deliver(port)))
     }
 
@@ -131,21 +125,4 @@ impl<P: SharedPage> Events<P> {
             Wanted::Exactly(port) => self.ports.take(port, limit, is_linked),
         }
     }
-
-    fn check_waits_for(&self, port: Port, domain: DomId) -> Result<(), Errno> {
-        match self.ports.get(port).map(|channel| channel.state) {
-            Some(State::Unbound { remote }) if remote == domain => Ok(()),
-            _ => Err(Errno::Inval),
-        }
-    }
-
-    fn connect(&mut self, own: Port, remote: DomId, port: Port) {
-        if let Some(channel) = self.ports.get_mut(own) {
-            channel.state = State::Interdomain { remote, port };
-        }
-    }
-}
-
-fn interdomain(remote: DomId, port: Port) -> Channel {
-    Channel::new(State::Interdomain { remote, port }, VcpuId(0))
 }

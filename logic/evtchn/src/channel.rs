@@ -86,17 +86,11 @@ impl Channel {
 
     /// It, in a record that was `before`: which queue the port was on last stays known, as a queue
     /// of the guest may still lead through it.
-    pub(crate) fn after(self, before: &Self) -> Self {
+    #[cfg_attr(not(feature = "fifo"), allow(unused))]
+    pub(crate) fn after(mut self, before: &Self) -> Self {
         #[cfg(feature = "fifo")]
-        return Self {
-            fifo: before.fifo.of_closed(),
-            ..self
-        };
-        #[cfg(not(feature = "fifo"))]
-        return {
-            let _ = before;
-            self
-        };
+        self.fifo.clone_from(&before.fifo.of_closed());
+        self
     }
 
     /// Whether the guest may use it.

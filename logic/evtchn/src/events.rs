@@ -13,7 +13,6 @@ use crate::notify::Notify;
 use crate::page::SharedPage;
 use crate::poll::PolledFor;
 use crate::ports::Ports;
-use crate::sweep::Sweeping;
 use crate::two_level as two;
 use crate::upcall::Info;
 
@@ -40,8 +39,8 @@ pub struct Events<P> {
     pub(crate) polling: VcpuSet,
     /// No port may be opened any more.
     pub(crate) is_dying: bool,
-    /// A reset or the end is closing all ports.
-    pub(crate) sweeping: Option<Sweeping>,
+    /// A reset or the end is closing all ports; the first port that it has not visited.
+    pub(crate) sweeping: Option<Port>,
 }
 
 /// How events are delivered, with what that needs: one value, so that no operation sees half of a
@@ -74,8 +73,18 @@ pub(crate) struct VcpuEvents<P> {
     pub(crate) polled_for: PolledFor,
 }
 
-/// What making an event pending came to.
-#[derive(Clone, Copy)]
+impl<P> VcpuEvents<P> {
+    fn new() -> Self {
+        Self {
+            info: Info::Nowhere,
+            virqs: Default::default(),
+            polled_for: PolledFor::Any,
+        }
+    }
+}
+
+/// What making an event pending came to: nothing, by default.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Raised {
     /// It was not pending before.
     pub(crate) news: bool,
@@ -83,11 +92,11 @@ pub(crate) struct Raised {
     pub(crate) upcall: bool,
 }
 
-impl Raised {
-    pub(crate) const NOTHING: Self = Self {
-        news: false,
-        upcall: false,
-    };
+/// A change of a port's bits.
+#[derive(Clone, Copy)]
+pub(crate) enum Change {
+    SetPending,
+    Unmask,
 }
 
 /// Answer of [`Events::status`].
@@ -101,10 +110,8 @@ pub struct PortStatus {
 
 /// Pages that are not used any more. Drop it after the lock is dropped.
 #[must_use]
-pub struct Retired<P> {
-    pub(crate) _abi: Abi<P>,
-    pub(crate) _infos: Vec<VcpuEvents<P>>,
-}
+#[allow(dead_code)]
+pub struct Retired<P>(pub(crate) Abi<P>, pub(crate) Vec<VcpuEvents<P>>);
 
 impl<P: SharedPage> Events<P> {
     /// No open ports, 2-level. `shared_info` is the domain's shared info page, all zero.
@@ -115,28 +122,18 @@ impl<P: SharedPage> Events<P> {
         if config.vcpus == 0 || config.vcpus > VcpuSet::MAX {
             return Err(Errno::Inval);
         }
-        let mut vcpus = Vec::new();
-        vcpus
-            .try_reserve_exact(config.vcpus.into())
-            .map_err(|_| Errno::NoMem)?;
-        for index in 0..config.vcpus {
-            vcpus.push(VcpuEvents {
-                info: if index == 0 {
-                    Info::Shared
-                } else {
-                    Info::Nowhere
-                },
-                virqs: [Port(0); virq::COUNT as usize],
-                polled_for: PolledFor::Any,
-            });
-        }
+        let vcpus = config.vcpus.into();
+        let mut entries = Vec::new();
+        entries.try_reserve_exact(vcpus).map_err(|_| Errno::NoMem)?;
+        entries.resize_with(vcpus, VcpuEvents::new);
+        entries[0].info = Info::Shared;
         Ok(Self {
             domain: config.domain,
             max_port: config.max_port,
             ports: Ports::new()?,
             abi: Abi::TwoLevel(PhantomData),
             shared_info,
-            vcpus,
+            vcpus: entries,
             polling: VcpuSet::EMPTY,
             is_dying: false,
             sweeping: None,
@@ -190,6 +187,11 @@ impl<P: SharedPage> Events<P> {
 
     /// Makes an event pending on an open port of the guest's.
     pub(crate) fn deliver(&mut self, port: Port) -> Notify {
+        self.change(port, Change::SetPending)
+    }
+
+    /// Changes the port's pending or mask bit, and tells the guest what that brings.
+    pub(crate) fn change(&mut self, port: Port, change: Change) -> Notify {
         let Some(channel) = self.ports.get_mut(port) else {
             return Notify::NONE;
         };
@@ -197,18 +199,16 @@ impl<P: SharedPage> Events<P> {
         let Some(entry) = self.vcpus.get(usize::from(vcpu.0)) else {
             return Notify::NONE;
         };
-        let raised = match &mut self.abi {
+        let info = &entry.info;
+        let raised = match (&mut self.abi, change) {
             #[cfg(feature = "fifo")]
-            Abi::Fifo(fifo) => fifo.set_pending(channel, port),
-            _ => two::set_pending(&self.shared_info, &entry.info, port),
+            (Abi::Fifo(fifo), Change::SetPending) => fifo.set_pending(channel, port),
+            #[cfg(feature = "fifo")]
+            (Abi::Fifo(fifo), Change::Unmask) => fifo.unmask(channel, port),
+            (_, Change::SetPending) => two::set_pending(&self.shared_info, info, port),
+            (_, Change::Unmask) => two::unmask(&self.shared_info, info, port),
         };
-        self.notify(port, vcpu, raised)
-    }
-
-    /// Tells the guest of `raised`, and the caller whom that concerns.
-    pub(crate) fn notify(&mut self, port: Port, vcpu: VcpuId, raised: Raised) -> Notify {
-        let info = self.vcpus.get(usize::from(vcpu.0)).map(|entry| &entry.info);
-        let upcall = raised.upcall && info.is_some_and(|info| info.raise(&self.shared_info));
+        let upcall = raised.upcall && info.raise(&self.shared_info);
         let wake = if raised.news {
             self.wake_pollers(port)
         } else {

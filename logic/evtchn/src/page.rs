@@ -6,9 +6,9 @@
 /// All accesses are atomic, little-endian, and of exactly the width that the name says. `offset` is
 /// in bytes, a multiple of that width and below 4096: the callers in this crate see to it.
 ///
-/// Orderings: loads acquire, stores release, the others do both. That is enough here, as each
-/// protocol with the guest hands over through one word at a time; where two words are involved
-/// (pending then mask, head then ready) the code says which is the partner's access.
+/// All are sequentially consistent (on Arm: `LDAR`, `STLR` and the atomics with `AL`). Where the
+/// order of two words matters, the code says which is the partner's access: with acquire and
+/// release alone, an unmask and an event at once (pending and mask) would miss each other.
 ///
 /// The guest writes these words at any time, so an implementation that builds on exclusive loads
 /// and stores must bound its attempts, and do to a domain that wins them all what it does to other

@@ -30,6 +30,12 @@ struct Bucket {
 /// A port that was found free, to be opened at once.
 pub(crate) struct Vacant(Port);
 
+impl Vacant {
+    pub(crate) fn port(&self) -> Port {
+        self.0
+    }
+}
+
 /// All ports of a domain.
 pub(crate) struct Ports {
     /// Boxed, so that a longer table does not move them.
@@ -84,10 +90,11 @@ impl Ports {
     ) -> Result<Vacant, Errno> {
         let mut skips = 0;
         let mut bucket = 0;
-        while bucket * BUCKET_PORTS < limit && skips < MAX_SKIPS {
+        while skips < MAX_SKIPS {
             bucket = match self.with_free.next(bucket) {
-                Some(index) => index,
-                None => self.add_bucket()?,
+                Some(index) if index * BUCKET_PORTS < limit => index,
+                None if self.len() < limit => self.add_bucket()?,
+                _ => break,
             };
             let mut free = self.buckets.get(bucket as usize).map_or(0, |b| b[0].free);
             while free != 0 && skips < MAX_SKIPS {
@@ -144,33 +151,31 @@ impl Ports {
         let index = port.0 / BUCKET_PORTS;
         if let Some(bucket) = self.buckets.get_mut(index as usize) {
             let record = &mut bucket[0].channels[(port.0 % BUCKET_PORTS) as usize];
-            self.open -= 1;
-            self.owned -= u32::from(record.consumer.is_some());
+            self.open = self.open.saturating_sub(1);
+            let owned = u32::from(record.consumer.is_some());
+            self.owned = self.owned.saturating_sub(owned);
             *record = Channel::CLOSED.after(record);
             bucket[0].free |= bit(port);
             self.with_free.insert(index);
         }
     }
 
-    /// The first open port from `from` on, and how many buckets were looked at, at most `budget`;
-    /// `Err` with where to go on if the budget did not do.
-    pub(crate) fn next_open(&self, from: Port, budget: u32) -> Result<Option<(Port, u32)>, Port> {
-        let mut mask = u64::MAX << (from.0 % BUCKET_PORTS);
+    /// The first open port from `from` on among the next `buckets` buckets, and how many of those
+    /// were looked at; `Err` with where to go on if there is none. `None` at the table's end.
+    pub(crate) fn next_open(&self, from: Port, buckets: u32) -> Result<Option<(Port, u32)>, Port> {
         let first = from.0 / BUCKET_PORTS;
-        for looked in 0..budget {
-            let index = first + looked;
+        for index in first..first + buckets {
             let Some(bucket) = self.buckets.get(index as usize) else {
                 return Ok(None);
             };
-            let reserved = u64::from(index == 0);
-            let open = !bucket[0].free & !reserved & mask;
+            let start = Port(from.0.max(index * BUCKET_PORTS).max(1));
+            let open = !bucket[0].free & u64::MAX << (start.0 % BUCKET_PORTS);
             if open != 0 {
                 let port = Port(index * BUCKET_PORTS + open.trailing_zeros());
-                return Ok(Some((port, looked + 1)));
+                return Ok(Some((port, index - first + 1)));
             }
-            mask = u64::MAX;
         }
-        Err(Port((first + budget) * BUCKET_PORTS))
+        Err(Port(from.0.max((first + buckets) * BUCKET_PORTS)))
     }
 
     /// Makes the next bucket and returns its number.

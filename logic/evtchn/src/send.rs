@@ -3,12 +3,9 @@
 use abi::{DomId, Errno, Port};
 
 use crate::channel::{Consumer, Side, State};
-#[cfg(feature = "fifo")]
-use crate::events::Abi;
-use crate::events::Events;
+use crate::events::{Change, Events};
 use crate::notify::Notify;
 use crate::page::SharedPage;
-use crate::two_level;
 
 /// Where a sent event went.
 #[must_use]
@@ -94,19 +91,11 @@ impl<P: SharedPage> Events<P> {
     /// # Errors
     /// `Inval`: the table does not reach so far.
     pub fn unmask(&mut self, port: Port) -> Result<Notify, Errno> {
-        let channel = self.ports.get_mut(port).ok_or(Errno::Inval)?;
-        let vcpu = channel.vcpu;
-        let Some(entry) = self.vcpus.get(usize::from(vcpu.0)) else {
-            return Ok(Notify::NONE);
-        };
-        if !channel.is_usable() {
-            return Ok(Notify::NONE);
+        let channel = self.ports.get(port).ok_or(Errno::Inval)?;
+        if channel.is_usable() {
+            Ok(self.change(port, Change::Unmask))
+        } else {
+            Ok(Notify::NONE)
         }
-        let raised = match &mut self.abi {
-            #[cfg(feature = "fifo")]
-            Abi::Fifo(fifo) => fifo.unmask(channel, port),
-            _ => two_level::unmask(&self.shared_info, &entry.info, port),
-        };
-        Ok(self.notify(port, vcpu, raised))
     }
 }

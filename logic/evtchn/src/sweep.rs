@@ -30,13 +30,6 @@ pub enum Sweep {
     Done,
 }
 
-/// A sweep that was begun.
-#[derive(Clone, Copy)]
-pub(crate) struct Sweeping {
-    /// The first port not visited.
-    next: Port,
-}
-
 impl<P: SharedPage> Events<P> {
     /// Begins a reset: all ports of the guest's are closed, then it is back to 2-level.
     ///
@@ -46,7 +39,7 @@ impl<P: SharedPage> Events<P> {
         if self.sweeping.is_some() {
             return Err(Errno::Busy);
         }
-        self.sweeping = Some(Sweeping { next: Port(0) });
+        self.sweeping = Some(Port(0));
         Ok(())
     }
 
@@ -54,15 +47,15 @@ impl<P: SharedPage> Events<P> {
     /// reset that was running ends here.
     pub fn begin_destroy(&mut self) {
         self.is_dying = true;
-        self.sweeping = Some(Sweeping { next: Port(0) });
+        self.sweeping = Some(Port(0));
     }
 
     /// Goes on closing ports. `budget` counts ports closed and stretches of 64 ports passed over.
     pub fn sweep(&mut self, budget: u32) -> Sweep {
-        let Some(Sweeping { mut next }) = self.sweeping else {
+        let Some(mut next) = self.sweeping else {
             return Sweep::Done;
         };
-        let mut left = budget;
+        let mut left = budget.max(1);
         let result = loop {
             match self.ports.next_open(next, left) {
                 Ok(None) => break Sweep::Done,
@@ -80,7 +73,7 @@ impl<P: SharedPage> Events<P> {
                 }
             }
         };
-        self.sweeping = Some(Sweeping { next });
+        self.sweeping = Some(next);
         result
     }
 
@@ -108,19 +101,13 @@ impl<P: SharedPage> Events<P> {
         if self.ports.open > self.ports.owned {
             return Err(Errno::Again);
         }
-        Ok(Retired {
-            _abi: self.retire_abi(),
-            _infos: Vec::new(),
-        })
+        Ok(Retired(self.retire_abi(), Vec::new()))
     }
 
     /// Ends the end: hands out all pages of the guest's. Only [`Events::status`] and the like make
     /// sense from now on.
     pub fn finish_destroy(&mut self) -> Retired<P> {
-        Retired {
-            _abi: self.retire_abi(),
-            _infos: core::mem::take(&mut self.vcpus),
-        }
+        Retired(self.retire_abi(), core::mem::take(&mut self.vcpus))
     }
 
     fn retire_abi(&mut self) -> Abi<P> {

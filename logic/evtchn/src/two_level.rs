@@ -18,10 +18,10 @@ fn place(port: Port) -> Option<(u32, u64)> {
 /// Makes the port pending.
 pub(crate) fn set_pending<P: SharedPage>(shared_info: &P, info: &Info<P>, port: Port) -> Raised {
     let Some((word, bit)) = place(port) else {
-        return Raised::NOTHING;
+        return Raised::default();
     };
     if shared_info.fetch_or64(PENDING_OFFSET + word, bit) & bit != 0 {
-        return Raised::NOTHING;
+        return Raised::default();
     }
     // Pending is set before the mask is read; a guest clears the mask before it reads pending, so
     // one of the two sees the other's.
@@ -40,7 +40,7 @@ pub(crate) fn set_pending<P: SharedPage>(shared_info: &P, info: &Info<P>, port: 
 /// Takes the mask off; an event that waited behind it is delivered.
 pub(crate) fn unmask<P: SharedPage>(shared_info: &P, info: &Info<P>, port: Port) -> Raised {
     let Some((word, bit)) = place(port) else {
-        return Raised::NOTHING;
+        return Raised::default();
     };
     let was_masked = shared_info.fetch_and64(MASK_OFFSET + word, !bit) & bit != 0;
     let waits = was_masked && is_pending(shared_info, port);

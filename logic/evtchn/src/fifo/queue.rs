@@ -57,18 +57,18 @@ impl<P: SharedPage> Fifo<P> {
     pub(crate) fn set_pending(&mut self, channel: &mut Channel, port: Port) -> Raised {
         let Some(word) = Word::of(&self.pages, port) else {
             channel.fifo.is_saved = true;
-            return Raised::NOTHING;
+            return Raised::default();
         };
         // Without a control block there is nobody to take it off a queue again.
         let vcpu = self.vcpus.get(usize::from(channel.vcpu.0));
         if vcpu.is_none_or(|queues| queues.control.is_none()) {
-            return Raised::NOTHING;
+            return Raised::default();
         }
         let was = word.set_pending();
-        let is_ready = was & (MASKED | LINKED) == 0 && self.enqueue(channel, port);
+        let upcall = was & (MASKED | LINKED) == 0 && self.enqueue(channel, port);
         Raised {
             news: was & PENDING == 0,
-            upcall: is_ready,
+            upcall,
         }
     }
 
@@ -76,7 +76,7 @@ impl<P: SharedPage> Fifo<P> {
     pub(crate) fn unmask(&mut self, channel: &mut Channel, port: Port) -> Raised {
         match Word::of(&self.pages, port) {
             Some(word) if word.clear_mask() & PENDING != 0 => self.set_pending(channel, port),
-            _ => Raised::NOTHING,
+            _ => Raised::default(),
         }
     }
 
