@@ -78,10 +78,11 @@ impl Channel {
 
     /// A port that is bound to `state` and interrupts `vcpu`.
     pub(crate) const fn new(state: State, vcpu: VcpuId) -> Self {
-        let mut channel = Self::CLOSED;
-        channel.state = state;
-        channel.vcpu = vcpu;
-        channel
+        Self {
+            state,
+            vcpu,
+            ..Self::CLOSED
+        }
     }
 
     /// It, in a record that was `before`: which queue the port was on last stays known, as a queue

@@ -58,7 +58,11 @@ impl<P: SharedPage> Events<P> {
                     },
                 );
             }
-            State::Virq { virq } => self.set_virq_port(virq, vcpu, Port(0)),
+            State::Virq { virq } => {
+                self.virq_port(virq, vcpu)
+                    .into_iter()
+                    .for_each(|entry| *entry = Port(0));
+            }
             State::Unbound { .. } | State::Ipi => {}
         }
         self.release(port);

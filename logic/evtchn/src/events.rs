@@ -6,13 +6,14 @@ use core::marker::PhantomData;
 use abi::evtchn::{two_level, virq};
 use abi::{DomId, Errno, Port, VcpuId, VcpuSet};
 
-use crate::channel::{Channel, State};
+use crate::channel::State;
 #[cfg(feature = "fifo")]
 use crate::fifo::Fifo;
 use crate::notify::Notify;
 use crate::page::SharedPage;
 use crate::poll::PolledFor;
 use crate::ports::Ports;
+use crate::try_vec;
 use crate::two_level as two;
 use crate::upcall::Info;
 
@@ -53,15 +54,13 @@ pub(crate) enum Abi<P> {
 
 impl<P: SharedPage> Abi<P> {
     /// Whether a queue of the guest leads through the port.
+    #[cfg_attr(not(feature = "fifo"), allow(unused))]
     pub(crate) fn is_linked(&self, port: Port) -> bool {
-        match self {
-            #[cfg(feature = "fifo")]
-            Self::Fifo(fifo) => fifo.is_linked(port),
-            Self::TwoLevel(_) => {
-                let _ = port;
-                false
-            }
+        #[cfg(feature = "fifo")]
+        if let Self::Fifo(fifo) = self {
+            return fifo.is_linked(port);
         }
+        false
     }
 }
 
@@ -87,7 +86,7 @@ impl<P> VcpuEvents<P> {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Raised {
     /// It was not pending before.
-    pub(crate) news: bool,
+    pub(crate) new: bool,
     /// There is something new for the vCPU to look at.
     pub(crate) upcall: bool,
 }
@@ -122,18 +121,15 @@ impl<P: SharedPage> Events<P> {
         if config.vcpus == 0 || config.vcpus > VcpuSet::MAX {
             return Err(Errno::Inval);
         }
-        let vcpus = config.vcpus.into();
-        let mut entries = Vec::new();
-        entries.try_reserve_exact(vcpus).map_err(|_| Errno::NoMem)?;
-        entries.resize_with(vcpus, VcpuEvents::new);
-        entries[0].info = Info::Shared;
+        let mut vcpus = try_vec(config.vcpus.into(), VcpuEvents::new)?;
+        vcpus[0].info = Info::Shared;
         Ok(Self {
             domain: config.domain,
             max_port: config.max_port,
             ports: Ports::new()?,
             abi: Abi::TwoLevel(PhantomData),
             shared_info,
-            vcpus: entries,
+            vcpus,
             polling: VcpuSet::EMPTY,
             is_dying: false,
             sweeping: None,
@@ -150,10 +146,16 @@ impl<P: SharedPage> Events<P> {
     /// # Errors
     /// `Inval`: the table does not reach so far.
     pub fn status(&self, port: Port) -> Result<PortStatus, Errno> {
-        self.ports
-            .get(port)
-            .map(PortStatus::from)
-            .ok_or(Errno::Inval)
+        let channel = self.ports.get(port).ok_or(Errno::Inval)?;
+        let state = if channel.state.is_open() {
+            channel.state
+        } else {
+            State::Closed
+        };
+        Ok(PortStatus {
+            state,
+            vcpu: channel.vcpu,
+        })
     }
 
     /// How many port numbers have a status; grows by 64.
@@ -209,7 +211,7 @@ impl<P: SharedPage> Events<P> {
             (_, Change::Unmask) => two::unmask(&self.shared_info, info, port),
         };
         let upcall = raised.upcall && info.raise(&self.shared_info);
-        let wake = if raised.news {
+        let wake = if raised.new {
             self.wake_pollers(port)
         } else {
             VcpuSet::EMPTY
@@ -226,19 +228,6 @@ impl<P: SharedPage> Events<P> {
             #[cfg(feature = "fifo")]
             Abi::Fifo(fifo) => fifo.is_pending(port),
             _ => two::is_pending(&self.shared_info, port),
-        }
-    }
-}
-
-impl From<&Channel> for PortStatus {
-    fn from(channel: &Channel) -> Self {
-        let state = match channel.state {
-            State::Reserved => State::Closed,
-            state => state,
-        };
-        Self {
-            state,
-            vcpu: channel.vcpu,
         }
     }
 }

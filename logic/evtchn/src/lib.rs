@@ -20,6 +20,10 @@
 
 extern crate alloc;
 
+use alloc::vec::Vec;
+
+use abi::Errno;
+
 mod bind;
 mod channel;
 mod close;
@@ -50,3 +54,11 @@ pub use poll::Polled;
 pub use send::Sent;
 pub use sweep::Sweep;
 pub use virq::GlobalVirqs;
+
+/// `count` of what `make` makes.
+fn try_vec<T>(count: usize, make: impl FnMut() -> T) -> Result<Vec<T>, Errno> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(count).map_err(|_| Errno::NoMem)?;
+    vec.resize_with(count, make);
+    Ok(vec)
+}

@@ -31,17 +31,14 @@ impl<P: SharedPage> Events<P> {
     /// # Errors
     /// `Inval`: one of them is not an open port of the guest's.
     pub fn poll(&mut self, vcpu: VcpuId, ports: &[Port]) -> Result<Polled, Errno> {
-        let entry = self
-            .vcpus
-            .get_mut(usize::from(vcpu.0))
-            .ok_or(Errno::Inval)?;
-        entry.polled_for = match ports {
+        let entry = self.vcpus.get_mut(usize::from(vcpu.0));
+        entry.ok_or(Errno::Inval)?.polled_for = match ports {
             [port] => PolledFor::One(*port),
             _ => PolledFor::Any,
         };
         for port in ports {
-            self.ports
-                .get(*port)
+            let channel = self.ports.get(*port);
+            channel
                 .filter(|channel| channel.is_usable())
                 .ok_or(Errno::Inval)?;
             if self.is_pending(*port) {

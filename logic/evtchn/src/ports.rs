@@ -13,6 +13,7 @@ use abi::{Errno, Port};
 
 use crate::channel::{Channel, State};
 use crate::summary::{MAX_BUCKETS, Summary};
+use crate::try_vec;
 
 /// Ports in a bucket.
 pub(crate) const BUCKET_PORTS: u32 = 64;
@@ -20,6 +21,8 @@ pub(crate) const BUCKET_PORTS: u32 = 64;
 /// Closed ports that one search passes over because a queue of the guest still leads through them.
 /// A guest that leaves more than that may find no number: its own loss.
 const MAX_SKIPS: u32 = 1024;
+
+const CHANNELS: [Channel; BUCKET_PORTS as usize] = [Channel::CLOSED; BUCKET_PORTS as usize];
 
 struct Bucket {
     /// Closed ports.
@@ -37,6 +40,7 @@ impl Vacant {
 }
 
 /// All ports of a domain.
+#[derive(Default)]
 pub(crate) struct Ports {
     /// Boxed, so that a longer table does not move them.
     #[allow(clippy::vec_box)]
@@ -51,12 +55,7 @@ pub(crate) struct Ports {
 impl Ports {
     /// The first bucket, with port 0 reserved.
     pub(crate) fn new() -> Result<Self, Errno> {
-        let mut ports = Self {
-            buckets: Vec::new(),
-            with_free: Summary::new(),
-            open: 0,
-            owned: 0,
-        };
+        let mut ports = Self::default();
         ports.add_bucket()?;
         if let Some(bucket) = ports.buckets.first_mut() {
             bucket[0].free &= !1;
@@ -82,11 +81,11 @@ impl Ports {
         self.buckets.len() as u32 * BUCKET_PORTS
     }
 
-    /// The lowest free port below `limit` that no queue leads through; makes a bucket if it must.
+    /// The lowest free port below `limit` that is not `busy`; makes a bucket if it must.
     pub(crate) fn find(
         &mut self,
         limit: u32,
-        is_linked: impl Fn(Port) -> bool,
+        busy: impl Fn(Port) -> bool,
     ) -> Result<Vacant, Errno> {
         let mut skips = 0;
         let mut bucket = 0;
@@ -99,7 +98,7 @@ impl Ports {
             let mut free = self.buckets.get(bucket as usize).map_or(0, |b| b[0].free);
             while free != 0 && skips < MAX_SKIPS {
                 let port = Port(bucket * BUCKET_PORTS + free.trailing_zeros());
-                if port.0 < limit && !is_linked(port) {
+                if port.0 < limit && !busy(port) {
                     return Ok(Vacant(port));
                 }
                 free &= free - 1;
@@ -160,22 +159,13 @@ impl Ports {
         }
     }
 
-    /// The first open port from `from` on among the next `buckets` buckets, and how many of those
-    /// were looked at; `Err` with where to go on if there is none. `None` at the table's end.
-    pub(crate) fn next_open(&self, from: Port, buckets: u32) -> Result<Option<(Port, u32)>, Port> {
-        let first = from.0 / BUCKET_PORTS;
-        for index in first..first + buckets {
-            let Some(bucket) = self.buckets.get(index as usize) else {
-                return Ok(None);
-            };
-            let start = Port(from.0.max(index * BUCKET_PORTS).max(1));
-            let open = !bucket[0].free & u64::MAX << (start.0 % BUCKET_PORTS);
-            if open != 0 {
-                let port = Port(index * BUCKET_PORTS + open.trailing_zeros());
-                return Ok(Some((port, index - first + 1)));
-            }
-        }
-        Err(Port(from.0.max((first + buckets) * BUCKET_PORTS)))
+    /// The first open port from `from` on in its bucket, else the next bucket's first port, open or
+    /// not; `None` beyond the table's end.
+    pub(crate) fn next_open(&self, from: Port) -> Option<Port> {
+        let index = from.0 / BUCKET_PORTS;
+        let bucket = self.buckets.get(index as usize)?;
+        let open = !bucket[0].free & u64::MAX << (from.0 % BUCKET_PORTS);
+        Some(Port(index * BUCKET_PORTS + open.trailing_zeros()))
     }
 
     /// Makes the next bucket and returns its number.
@@ -184,17 +174,13 @@ impl Ports {
         if index >= MAX_BUCKETS {
             return Err(Errno::NoSpc);
         }
-        let mut storage = Vec::new();
-        storage.try_reserve_exact(1).map_err(|_| Errno::NoMem)?;
         self.buckets.try_reserve(1).map_err(|_| Errno::NoMem)?;
-        storage.push(Bucket {
+        let storage = try_vec(1, || Bucket {
             free: u64::MAX,
-            channels: [Channel::CLOSED; BUCKET_PORTS as usize],
-        });
-        let bucket: Box<[Bucket; 1]> = storage
-            .into_boxed_slice()
-            .try_into()
-            .map_err(|_| Errno::NoMem)?;
+            channels: CHANNELS,
+        })?
+        .into_boxed_slice();
+        let bucket: Box<[Bucket; 1]> = storage.try_into().map_err(|_| Errno::NoMem)?;
         self.buckets.push(bucket);
         self.with_free.insert(index);
         Ok(index)

@@ -4,19 +4,13 @@
 pub(crate) const MAX_BUCKETS: u32 = 2048;
 
 /// A set of bucket numbers below [`MAX_BUCKETS`]. Bit `i` of `top` says that `words[i]` is not 0.
+#[derive(Default)]
 pub(crate) struct Summary {
     top: u32,
     words: [u64; 32],
 }
 
 impl Summary {
-    pub(crate) const fn new() -> Self {
-        Self {
-            top: 0,
-            words: [0; 32],
-        }
-    }
-
     pub(crate) fn insert(&mut self, bucket: u32) {
         if let Some(word) = self.words.get_mut((bucket >> 6) as usize) {
             *word |= 1 << (bucket & 63);
@@ -53,7 +47,7 @@ mod tests {
 
     #[test]
     fn behaves_as_a_set() {
-        let mut summary = Summary::new();
+        let mut summary = Summary::default();
         assert_eq!(summary.next(0), None);
         for bucket in [2047, 64, 63, 1984] {
             summary.insert(bucket);
@@ -68,7 +62,7 @@ mod tests {
 
     #[test]
     fn finds_the_next() {
-        let mut summary = Summary::new();
+        let mut summary = Summary::default();
         for bucket in [5, 70, 2047] {
             summary.insert(bucket);
         }

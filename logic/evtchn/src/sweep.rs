@@ -52,29 +52,15 @@ impl<P: SharedPage> Events<P> {
 
     /// Goes on closing ports. `budget` counts ports closed and stretches of 64 ports passed over.
     pub fn sweep(&mut self, budget: u32) -> Sweep {
-        let Some(mut next) = self.sweeping else {
-            return Sweep::Done;
-        };
-        let mut left = budget.max(1);
-        let result = loop {
-            match self.ports.next_open(next, left) {
-                Ok(None) => break Sweep::Done,
-                Err(stop) => {
-                    next = stop;
-                    break Sweep::More;
-                }
-                Ok(Some((port, looked))) => {
-                    left -= looked;
-                    next = port;
-                    if let Some(domain) = self.sweep_port(port) {
-                        break Sweep::Peer { port, domain };
-                    }
-                    next = Port(port.0 + 1);
-                }
+        for _ in 0..budget.max(1) {
+            let next = self.sweeping.and_then(|next| self.ports.next_open(next));
+            let Some(port) = next else { return Sweep::Done };
+            if let Some(domain) = self.sweep_port(port) {
+                return Sweep::Peer { port, domain };
             }
-        };
-        self.sweeping = Some(next);
-        result
+            self.sweeping = Some(Port(port.0 + 1));
+        }
+        Sweep::More
     }
 
     /// Closes the port if it is to be, or says whose table that takes.

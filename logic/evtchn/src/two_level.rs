@@ -25,16 +25,9 @@ pub(crate) fn set_pending<P: SharedPage>(shared_info: &P, info: &Info<P>, port: 
     }
     // Pending is set before the mask is read; a guest clears the mask before it reads pending, so
     // one of the two sees the other's.
-    if shared_info.load64(MASK_OFFSET + word) & bit != 0 {
-        return Raised {
-            news: true,
-            upcall: false,
-        };
-    }
-    Raised {
-        news: true,
-        upcall: select(shared_info, info, port),
-    }
+    let is_masked = shared_info.load64(MASK_OFFSET + word) & bit != 0;
+    let upcall = !is_masked && info.select(shared_info, port.0 / 64);
+    Raised { new: true, upcall }
 }
 
 /// Takes the mask off; an event that waited behind it is delivered.
@@ -44,10 +37,8 @@ pub(crate) fn unmask<P: SharedPage>(shared_info: &P, info: &Info<P>, port: Port)
     };
     let was_masked = shared_info.fetch_and64(MASK_OFFSET + word, !bit) & bit != 0;
     let waits = was_masked && is_pending(shared_info, port);
-    Raised {
-        news: false,
-        upcall: waits && select(shared_info, info, port),
-    }
+    let upcall = waits && info.select(shared_info, port.0 / 64);
+    Raised { new: false, upcall }
 }
 
 /// Whether it is pending.
@@ -60,9 +51,4 @@ pub(crate) fn clear_pending<P: SharedPage>(shared_info: &P, port: Port) {
     if let Some((word, bit)) = place(port) {
         shared_info.fetch_and64(PENDING_OFFSET + word, !bit);
     }
-}
-
-/// Points the vCPU at the port's word; true if that is news to it.
-fn select<P: SharedPage>(shared_info: &P, info: &Info<P>, port: Port) -> bool {
-    info.select(shared_info, port.0 / 64)
 }

@@ -76,17 +76,16 @@ impl<P: SharedPage> Events<P> {
         let shared_info = &self.shared_info;
         let entry = self.vcpus.get_mut(usize::from(id.0)).ok_or(Errno::NoEnt)?;
         for at in (0..vcpu_info::SIZE).step_by(4) {
-            let old = entry
-                .info
-                .locate(shared_info)
-                .map_or(0, |(old, base)| old.load32(base + at));
+            let old = entry.info.locate(shared_info);
+            let old = old.map_or(0, |(old, base)| old.load32(base + at));
             page.store32(offset + at, old);
         }
         page.fetch_or64(offset + vcpu_info::PENDING_SEL_OFFSET, u64::MAX);
         entry.info = Info::Registered(page, offset);
         entry.info.raise(shared_info);
+        let upcall = Some(id);
         Ok(Notify {
-            upcall: Some(id),
+            upcall,
             ..Notify::NONE
         })
     }
@@ -94,11 +93,10 @@ impl<P: SharedPage> Events<P> {
     /// Whether the vCPU was told of events and has not begun to look at them: the level of the
     /// upcall interrupt's line.
     pub fn upcall_pending(&self, vcpu: VcpuId) -> bool {
-        let info = self
-            .vcpu(vcpu.0.into())
-            .and_then(|(_, v)| v.info.locate(&self.shared_info));
-        info.is_some_and(|(page, offset)| {
-            page.load8(offset + vcpu_info::UPCALL_PENDING_OFFSET) != 0
-        })
+        let Some((_, entry)) = self.vcpu(vcpu.0.into()) else {
+            return false;
+        };
+        let info = entry.info.locate(&self.shared_info);
+        info.is_some_and(|(page, base)| page.load8(base + vcpu_info::UPCALL_PENDING_OFFSET) != 0)
     }
 }

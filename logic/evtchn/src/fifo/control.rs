@@ -11,6 +11,7 @@ use crate::events::{Abi, Events};
 use crate::notify::NotifyMany;
 use crate::page::SharedPage;
 use crate::ports::Ports;
+use crate::try_vec;
 use crate::two_level::is_pending;
 
 /// What FIFO delivery needs.
@@ -22,18 +23,21 @@ pub(crate) struct Fifo<P> {
 
 impl<P> Fifo<P> {
     fn new(vcpus: usize) -> Result<Self, Errno> {
-        let mut queues = Vec::new();
-        queues.try_reserve_exact(vcpus).map_err(|_| Errno::NoMem)?;
-        for _ in 0..vcpus {
-            queues.push(Queues {
-                control: None,
-                tails: [Port(0); QUEUES],
-            });
-        }
+        let vcpus = try_vec(vcpus, || Queues {
+            control: None,
+            tails: [Port(0); QUEUES],
+        })?;
         Ok(Self {
             pages: Vec::new(),
-            vcpus: queues,
+            vcpus,
         })
+    }
+
+    /// Whether the vCPU can take events.
+    pub(super) fn has_control(&self, vcpu: VcpuId) -> bool {
+        self.vcpus
+            .get(usize::from(vcpu.0))
+            .is_some_and(|queues| queues.control.is_some())
     }
 }
 
@@ -49,7 +53,7 @@ impl<P: SharedPage> Events<P> {
             return Err(Errno::Inval);
         }
         match &self.abi {
-            Abi::Fifo(fifo) if fifo.vcpus[usize::from(id.0)].control.is_some() => Err(Errno::Inval),
+            Abi::Fifo(fifo) if fifo.has_control(id) => Err(Errno::Inval),
             _ => Ok(id),
         }
     }

@@ -35,12 +35,10 @@ impl ChannelPart {
     };
 
     /// What is left when the port is closed.
-    pub(crate) const fn of_closed(self) -> Self {
-        Self {
-            priority: PRIORITY_DEFAULT as u8,
-            is_saved: false,
-            ..self
-        }
+    pub(crate) const fn of_closed(mut self) -> Self {
+        self.priority = PRIORITY_DEFAULT as u8;
+        self.is_saved = false;
+        self
     }
 }
 
@@ -60,16 +58,13 @@ impl<P: SharedPage> Fifo<P> {
             return Raised::default();
         };
         // Without a control block there is nobody to take it off a queue again.
-        let vcpu = self.vcpus.get(usize::from(channel.vcpu.0));
-        if vcpu.is_none_or(|queues| queues.control.is_none()) {
+        if !self.has_control(channel.vcpu) {
             return Raised::default();
         }
         let was = word.set_pending();
         let upcall = was & (MASKED | LINKED) == 0 && self.enqueue(channel, port);
-        Raised {
-            news: was & PENDING == 0,
-            upcall,
-        }
+        let new = was & PENDING == 0;
+        Raised { new, upcall }
     }
 
     /// Takes the port's mask off, and queues it if it is pending.
