@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    bench, check_dtb, host_tree,
+    bench, check_dtb, conform, host_tree,
     image::{self, Profile},
     paths::Paths,
     qemu::Machine,
@@ -33,6 +33,8 @@ enum Task {
     Test(TestOptions),
     /// Measure every operation under Xen and Euxenite, in instructions
     Bench(BenchOptions),
+    /// Compare what Xen and Euxenite answer to the same guest
+    Conform(ConformOptions),
     /// Print the partitions that a dom0less device tree describes, or its mistakes
     CheckDtb {
         /// The tree: .dtb, or .dts
@@ -144,6 +146,29 @@ struct BenchOptions {
     check: bool,
 }
 
+#[derive(Debug, Args)]
+struct ConformOptions {
+    /// Only this section: what stands before the first point of an item
+    #[arg(long, value_name = "SECTION")]
+    only: Option<String>,
+    /// Show the accepted differences, too, with their reasons
+    #[arg(long)]
+    all: bool,
+}
+
+impl ConformOptions {
+    fn plan(self) -> conform::Plan {
+        conform::Plan {
+            only: self.only,
+            shown: if self.all {
+                conform::Shown::Differences
+            } else {
+                conform::Shown::Unexpected
+            },
+        }
+    }
+}
+
 impl BenchOptions {
     fn plan(self) -> bench::Plan {
         bench::Plan {
@@ -171,6 +196,7 @@ impl Cli {
             Task::Run(options) => run_task(&paths, *options).map(|()| true)?,
             Task::Test(options) => test::run(&paths, &options.plan())?,
             Task::Bench(options) => bench::run(&paths, &options.plan())?,
+            Task::Conform(options) => conform::run(&paths, &options.plan())?,
             Task::CheckDtb { file } => check_dtb::run(&file)?,
         };
         Ok(if ok {

@@ -8,6 +8,7 @@ mod bench;
 mod check_dtb;
 mod cli;
 mod command;
+mod conform;
 mod debian;
 mod guest_files;
 mod host_tree;

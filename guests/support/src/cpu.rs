@@ -199,7 +199,7 @@ pub fn wait_spinning(block: &Block, seen: u64) {
 /// Reads a system register by its name in assembly.
 #[macro_export]
 macro_rules! read_register {
-    ($name:literal) => {{
+    ($name:expr) => {{
         let value: u64;
         // SAFETY: reads; a register that is not there is an exception, which is skipped.
         unsafe { core::arch::asm!(concat!("mrs {}, ", $name), inout(reg) 0_u64 => value) };
@@ -210,7 +210,7 @@ macro_rules! read_register {
 /// Writes a system register by its name in assembly.
 #[macro_export]
 macro_rules! write_register {
-    ($name:literal, $value:expr) => {{
+    ($name:expr, $value:expr) => {{
         let value: u64 = $value;
         // SAFETY: the caller writes what its own code can stand.
         unsafe { core::arch::asm!(concat!("msr ", $name, ", {}"), "isb", in(reg) value) };

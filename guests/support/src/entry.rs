@@ -1,6 +1,6 @@
 //! What the guest started with.
 
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::{call, cpu};
 
@@ -44,9 +44,34 @@ extern "C" fn support_start(tree: usize) -> ! {
 /// What a started vCPU does; a `fn(usize)`.
 static SECONDARY: AtomicUsize = AtomicUsize::new(0);
 
+/// What a started vCPU found: all of x1 to x30 combined, `SPSel`, `DAIF`.
+#[derive(Debug)]
+pub struct SecondaryRecord {
+    /// x1 to x30, combined by OR.
+    pub others: AtomicU64,
+    /// `SPSel`.
+    pub stack_select: AtomicU64,
+    /// `DAIF`.
+    pub daif: AtomicU64,
+}
+
+static SECONDARY_RECORD: SecondaryRecord = SecondaryRecord {
+    others: AtomicU64::new(0),
+    stack_select: AtomicU64::new(0),
+    daif: AtomicU64::new(0),
+};
+
+/// What the vCPU that was started last found.
+pub fn secondary_record() -> &'static SecondaryRecord {
+    &SECONDARY_RECORD
+}
+
 #[unsafe(no_mangle)]
-extern "C" fn support_secondary(number: usize) -> ! {
+extern "C" fn support_secondary(number: usize, others: u64, stack_select: u64, daif: u64) -> ! {
     cpu::enter(number);
+    SECONDARY_RECORD.others.store(others, Relaxed);
+    SECONDARY_RECORD.stack_select.store(stack_select, Relaxed);
+    SECONDARY_RECORD.daif.store(daif, Relaxed);
     let main = SECONDARY.load(Relaxed);
     if main != 0 {
         // SAFETY: only `start` stores here, and it stores such a function.

@@ -79,18 +79,49 @@ _start:
 4:  wfi
     b       4b
 
-// Where CPU_ON starts a vCPU: x0 is its number.
+// Where CPU_ON starts a vCPU: x0 is its number. What else is not zero goes on in x1.
     .global secondary_start
 secondary_start:
+    orr     x1, x1, x2
+    orr     x1, x1, x3
+    orr     x1, x1, x4
+    orr     x1, x1, x5
+    orr     x1, x1, x6
+    orr     x1, x1, x7
+    orr     x1, x1, x8
+    orr     x1, x1, x9
+    orr     x1, x1, x10
+    orr     x1, x1, x11
+    orr     x1, x1, x12
+    orr     x1, x1, x13
+    orr     x1, x1, x14
+    orr     x1, x1, x15
+    orr     x1, x1, x16
+    orr     x1, x1, x17
+    orr     x1, x1, x18
+    orr     x1, x1, x19
+    orr     x1, x1, x20
+    orr     x1, x1, x21
+    orr     x1, x1, x22
+    orr     x1, x1, x23
+    orr     x1, x1, x24
+    orr     x1, x1, x25
+    orr     x1, x1, x26
+    orr     x1, x1, x27
+    orr     x1, x1, x28
+    orr     x1, x1, x29
+    orr     x1, x1, x30
+    mrs     x2, spsel
+    mrs     x3, daif
     msr     spsel, #1
-    adrp    x1, _stack_end
-    add     x1, x1, :lo12:_stack_end
-    lsl     x2, x0, #15
-    sub     x2, x1, x2
-    mov     sp, x2
-    adrp    x1, vectors
-    add     x1, x1, :lo12:vectors
-    msr     vbar_el1, x1
+    adrp    x4, _stack_end
+    add     x4, x4, :lo12:_stack_end
+    lsl     x5, x0, #15
+    sub     x4, x4, x5
+    mov     sp, x4
+    adrp    x4, vectors
+    add     x4, x4, :lo12:vectors
+    msr     vbar_el1, x4
     isb
     bl      support_secondary
 5:  wfi
