@@ -4,6 +4,7 @@
 mod bench;
 mod boot;
 mod calls;
+mod crowd;
 mod devices;
 mod ending;
 mod hypercalls;

@@ -51,6 +51,17 @@ impl<'a> Guest<'a> {
         Self { vcpu, machine, cpu }
     }
 
+    /// Has the guest do `step` next, before the rest of its script.
+    pub fn then(&mut self, step: impl FnOnce(&mut Guest<'_>) -> Option<Exit> + Send + 'static) {
+        let id = self.vcpu.id();
+        let mut state = self.machine.shared().state();
+        state
+            .scripts
+            .entry(id)
+            .or_default()
+            .push_front(Box::new(step));
+    }
+
     /// A general register.
     pub fn x(&self, index: u8) -> u64 {
         self.vcpu.register(index)

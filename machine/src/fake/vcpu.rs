@@ -77,7 +77,7 @@ impl Vcpu {
         }
     }
 
-    fn id(&self) -> GuestId {
+    pub(crate) fn id(&self) -> GuestId {
         GuestId {
             vmid: self.stage2.vmid,
             affinity: self.affinity,
