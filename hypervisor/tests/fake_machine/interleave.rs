@@ -255,7 +255,7 @@ fn no_order_of_locks_loses_a_wake_up() {
         take(&mut pair, switches);
         points
     });
-    assert!(played > 100, "{played} schedules");
+    assert!(played > 20, "{played} schedules");
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn no_order_of_locks_loses_a_wake_up_of_one_that_falls_asleep_first() {
         take(&mut pair, &switches);
         points
     });
-    assert!(played > 100, "{played} schedules");
+    assert!(played > 20, "{played} schedules");
 }
 
 #[test]

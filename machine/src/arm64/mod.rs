@@ -1,5 +1,6 @@
 //! arm64: the bare machine at EL2.
 
+pub mod atomic;
 mod boot;
 mod cache;
 pub mod cpu;

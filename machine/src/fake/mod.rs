@@ -6,6 +6,7 @@
 //! What the architecture demands of EL2 is asserted: a vCPU runs only where it is resident, an
 //! interrupt is dropped and ended once, list registers are read from where they were written.
 
+pub mod atomic;
 mod boot;
 pub mod cpu;
 mod device;
