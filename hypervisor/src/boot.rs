@@ -9,7 +9,9 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ::console::{Focus, Level, SwitchKey, Thresholds, Timestamps};
-use domcfg::{Conduit as TreeConduit, Enable, HostSpec, LogLevels, Severity, SystemSpec, UartKind};
+use domcfg::{
+    Conduit as TreeConduit, DomainSpec, Enable, HostSpec, LogLevels, Severity, SystemSpec, UartKind,
+};
 use machine::frames::{Frames, Module};
 use machine::gic::{self, Gic, Trigger};
 use machine::lock::{Lock, Token, Unlocked};
@@ -20,10 +22,12 @@ use crate::console::{Console, Source, Style};
 use crate::domain::Domain;
 use crate::domain::build::{Built, Site, build};
 use crate::run;
-use crate::schedule::{NEW, Queue};
+use crate::schedule::{MOST_VCPUS, NEW, Queue};
 use crate::system::{Cpu, HostInterrupts, SYSTEM, System};
 use crate::timeline::Timeline;
 
+/// Heap that a CPU's queue and the rest of its state take.
+const HEAP_PER_CPU: u64 = 48 << 10;
 /// The size of the heap's growth steps.
 const HEAP_STEP: u64 = 64 << 10;
 
@@ -66,18 +70,31 @@ pub fn prepare(boot: &mut Boot) -> Early {
     let mut console = open_console(&spec, boot.token());
     banner(&mut console, &spec);
     say_findings(&mut console, &spec);
-    let reserved: Vec<Range> =
-        spec.host.reserved.iter().chain(&spec.host.modules).copied().collect();
+    let reserved: Vec<Range> = spec
+        .host
+        .reserved
+        .iter()
+        .chain(&spec.host.modules)
+        .copied()
+        .collect();
     let memory = match boot.memory(&spec.host.memory, &reserved) {
         Ok(memory) => memory,
-        Err(error) => stop(&mut console, format_args!("memory cannot be used: {error:?}\n")),
+        Err(error) => stop(
+            &mut console,
+            format_args!("memory cannot be used: {error:?}\n"),
+        ),
     };
     let frames = memory.frames;
     let free = frames.free_bytes();
-    info(&mut console, format_args!(
-        "System RAM: {} MiB, {} MiB free; image at {}\n",
-        memory.total_bytes >> 20, free >> 20, memory.image
-    ));
+    info(
+        &mut console,
+        format_args!(
+            "System RAM: {} MiB, {} MiB free; image at {}\n",
+            memory.total_bytes >> 20,
+            free >> 20,
+            memory.image
+        ),
+    );
     timeline.mark("memory mapped");
     Early {
         spec,
@@ -108,7 +125,10 @@ fn open_console(spec: &SystemSpec, token: &mut Token<Unlocked>) -> Console {
         machine::set_panic_uart(abi::Pa(uart.range.start()));
         Some(Uart::new(registers, kind))
     });
-    let thresholds = |levels: LogLevels| Thresholds { lower: levels.lower, upper: levels.upper };
+    let thresholds = |levels: LogLevels| Thresholds {
+        lower: levels.lower,
+        upper: levels.upper,
+    };
     let timestamps = match line.timestamps {
         domcfg::Timestamps::None => Timestamps::None,
         domcfg::Timestamps::Date => Timestamps::Date,
@@ -116,8 +136,11 @@ fn open_console(spec: &SystemSpec, token: &mut Token<Unlocked>) -> Console {
         domcfg::Timestamps::Boot => Timestamps::Boot,
         domcfg::Timestamps::Raw => Timestamps::Raw,
     };
-    let style =
-        Style { host: thresholds(line.loglvl), guest: thresholds(line.guest_loglvl), timestamps };
+    let style = Style {
+        host: thresholds(line.loglvl),
+        guest: thresholds(line.guest_loglvl),
+        timestamps,
+    };
     let mut conswitch = String::new();
     conswitch.extend(line.conswitch.letter);
     if line.conswitch.start == domcfg::StartFocus::Hypervisor && !conswitch.is_empty() {
@@ -130,16 +153,28 @@ fn open_console(spec: &SystemSpec, token: &mut Token<Unlocked>) -> Console {
 
 fn banner(console: &mut Console, spec: &SystemSpec) {
     let version = env!("CARGO_PKG_VERSION");
-    info(console, format_args!("Euxenite {version} (arm64), a hypervisor with Xen 4.20's guest interface\n"));
-    info(console, format_args!("Command line: {}\n", spec.command_line.raw));
+    info(
+        console,
+        format_args!("Euxenite {version} (arm64), a hypervisor with Xen 4.20's guest interface\n"),
+    );
+    info(
+        console,
+        format_args!("Command line: {}\n", spec.command_line.raw),
+    );
     if let Some(uart) = &spec.host.uart {
-        info(console, format_args!("Console: {} at {}\n", uart.path, uart.range));
+        info(
+            console,
+            format_args!("Console: {} at {}\n", uart.path, uart.range),
+        );
     }
 }
 
 fn say_findings(console: &mut Console, spec: &SystemSpec) {
     for option in &spec.command_line.unknown {
-        console.print(Source::Host(Level::Warning), format_args!("option {option}: unknown, ignored\n"));
+        console.print(
+            Source::Host(Level::Warning),
+            format_args!("option {option}: unknown, ignored\n"),
+        );
     }
     for finding in &spec.findings {
         let level = match finding.severity {
@@ -149,16 +184,25 @@ fn say_findings(console: &mut Console, spec: &SystemSpec) {
         console.print(Source::Host(level), format_args!("{finding}\n"));
     }
     if spec.is_refused() {
-        stop(console, format_args!("config=strict: nothing is booted, as there are errors\n"));
+        stop(
+            console,
+            format_args!("config=strict: nothing is booted, as there are errors\n"),
+        );
     }
 }
 
 /// The boot CPU on its own stack: sets the root, lets the other CPUs in, starts the domains, and
 /// runs.
 fn go_on(mut token: Token<Unlocked>, early: Early) -> ! {
-    let Ready { system, starts, timeline } = build_system(early, &mut token);
+    let Ready {
+        system,
+        starts,
+        timeline,
+    } = build_system(early, &mut token);
     let _ = SYSTEM.set(system);
-    let Some(system) = SYSTEM.get() else { machine::cpu::halt() };
+    let Some(system) = SYSTEM.get() else {
+        machine::cpu::halt()
+    };
     start(system, &starts, timeline, &mut token);
     machine::cpu::send_event();
     run::run(system, CpuId(0), token)
@@ -178,14 +222,23 @@ pub struct Ready {
 pub fn build_system(mut early: Early, token: &mut Token<Unlocked>) -> Ready {
     let gic = match open_gic(&early.spec.host, token) {
         Some(gic) => gic,
-        None => stop(&mut early.console, format_args!("the GIC's registers cannot be mapped\n")),
+        None => stop(
+            &mut early.console,
+            format_args!("the GIC's registers cannot be mapped\n"),
+        ),
     };
     let interrupts = host_interrupts(&early.spec.host);
     if !gic.start_cpu(CpuId(0), &private(interrupts)) {
-        stop(&mut early.console, format_args!("the GIC has no redistributor for the boot CPU\n"));
+        stop(
+            &mut early.console,
+            format_args!("the GIC has no redistributor for the boot CPU\n"),
+        );
     }
     let version = if matches!(gic, Gic::V2(_)) { 2 } else { 3 };
-    info(&mut early.console, format_args!("GICv{version}: {} list registers\n", gic.list_registers()));
+    info(
+        &mut early.console,
+        format_args!("GICv{version}: {} list registers\n", gic.list_registers()),
+    );
     early.timeline.mark("interrupt controller ready");
     let order = cpu_order(&early.spec.host);
     let conduit = early.spec.host.psci.map(|conduit| match conduit {
@@ -194,23 +247,46 @@ pub fn build_system(mut early: Early, token: &mut Token<Unlocked>) -> Ready {
     });
     let most = usize::from(early.spec.command_line.maxcpus.unwrap_or(u16::MAX));
     let online = start_cpus(&mut early, conduit, &order, most, token);
-    info(&mut early.console, format_args!("Brought up {} CPUs\n", online.len()));
+    info(
+        &mut early.console,
+        format_args!("Brought up {} CPUs\n", online.len()),
+    );
     early.timeline.mark("CPUs started");
+    if !grow_heap(&mut early.frames, online.len() as u64 * HEAP_PER_CPU) {
+        stop(
+            &mut early.console,
+            format_args!("no memory for the CPUs' queues\n"),
+        );
+    }
     let mut built = build_all(&mut early, &gic, interrupts, online.len());
     early.timeline.mark("domains built");
     give_back_modules(&mut early, &mut built.modules);
     let system = assemble(&mut early, gic, interrupts, conduit, online, built.domains);
-    Ready { system, starts: built.starts, timeline: early.timeline }
+    Ready {
+        system,
+        starts: built.starts,
+        timeline: early.timeline,
+    }
 }
 
 fn open_gic(host: &HostSpec, token: &mut Token<Unlocked>) -> Option<Gic> {
     let frames = match &host.gic {
-        domcfg::Gic::V2 { distributor, cpu, hyp, .. } => gic::Frames::V2 {
+        domcfg::Gic::V2 {
+            distributor,
+            cpu,
+            hyp,
+            ..
+        } => gic::Frames::V2 {
             distributor: machine::map_device(*distributor, token)?,
             cpu: machine::map_device(*cpu, token)?,
             hypervisor: machine::map_device(*hyp, token)?,
         },
-        domcfg::Gic::V3 { distributor, redistributors, stride, .. } => {
+        domcfg::Gic::V3 {
+            distributor,
+            redistributors,
+            stride,
+            ..
+        } => {
             let mut regions = Vec::new();
             for region in redistributors {
                 regions.push(machine::map_device(*region, token)?);
@@ -234,7 +310,11 @@ fn host_interrupts(host: &HostSpec) -> HostInterrupts {
 }
 
 fn private(interrupts: HostInterrupts) -> [abi::IntId; 3] {
-    [interrupts.virtual_timer, interrupts.timer, interrupts.maintenance]
+    [
+        interrupts.virtual_timer,
+        interrupts.timer,
+        interrupts.maintenance,
+    ]
 }
 
 /// The nodes' numbers with the boot CPU's first: the order of the logical numbers.
@@ -258,16 +338,22 @@ fn start_cpus(
         if online.len() >= most.min(usize::from(domcfg::CpuSet::MAX)) {
             break;
         }
-        let Some(node) = early.spec.host.cpus.get(*index) else { continue };
+        let Some(node) = early.spec.host.cpus.get(*index) else {
+            continue;
+        };
         let cpu = CpuId(online.len() as u16);
         let result = match (&node.enable, conduit) {
-            (Enable::Psci, Some(conduit)) => match early.frames.allocate(STACK_BYTES, abi::PAGE_SIZE) {
-                Some(stack) => machine::start_cpu(conduit, node.mpidr, cpu, stack, token)
-                    .map_err(|error| format!("PSCI error {}", error.0)),
-                None => Err(String::from("no memory for its stack")),
-            },
+            (Enable::Psci, Some(conduit)) => {
+                match early.frames.allocate(STACK_BYTES, abi::PAGE_SIZE) {
+                    Some(stack) => machine::start_cpu(conduit, node.mpidr, cpu, stack, token)
+                        .map_err(|error| format!("PSCI error {}", error.0)),
+                    None => Err(String::from("no memory for its stack")),
+                }
+            }
             (Enable::Psci, None) => Err(String::from("the tree has no PSCI node")),
-            (Enable::Other(method), _) => Err(format!("enable-method \"{method}\" is not supported")),
+            (Enable::Other(method), _) => {
+                Err(format!("enable-method \"{method}\" is not supported"))
+            }
         };
         match result {
             Ok(()) => online.push(cpu),
@@ -289,16 +375,34 @@ struct BuiltAll {
 
 fn build_all(early: &mut Early, gic: &Gic, interrupts: HostInterrupts, cpus: usize) -> BuiltAll {
     let ranges = early.spec.host.modules.clone();
-    let mut modules: Vec<Module> =
-        ranges.iter().filter_map(|range| early.frames.module(*range)).collect();
-    let mut result = BuiltAll { domains: Vec::new(), starts: Vec::new(), modules: Vec::new() };
+    let mut modules: Vec<Module> = ranges
+        .iter()
+        .filter_map(|range| early.frames.module(*range))
+        .collect();
+    let mut result = BuiltAll {
+        domains: Vec::new(),
+        starts: Vec::new(),
+        modules: Vec::new(),
+    };
     let mut home = 0;
     for entry in &early.spec.domains {
         let Some(spec) = &entry.spec else { continue };
-        grow_heap(&mut early.frames, spec.vcpus);
-        info(&mut early.console, format_args!("*** LOADING DOMU {} ({}) ***\n", spec.id, spec.path));
+        if let Some(rule) = refusal(&mut early.frames, spec, home) {
+            early.console.print(
+                Source::Host(Level::Error),
+                format_args!("{}: {rule}: not built\n", spec.path),
+            );
+            continue;
+        }
+        info(
+            &mut early.console,
+            format_args!("*** LOADING DOMU {} ({}) ***\n", spec.id, spec.path),
+        );
         let content = |range: Range| {
-            modules.iter().find(|module| module.range() == range).map(Module::bytes)
+            modules
+                .iter()
+                .find(|module| module.range() == range)
+                .map(Module::bytes)
         };
         let mut site = Site {
             host: &early.spec.host,
@@ -310,35 +414,55 @@ fn build_all(early: &mut Early, gic: &Gic, interrupts: HostInterrupts, cpus: usi
         let ramdisk = spec.ramdisk.as_ref().map(|ramdisk| content(ramdisk.range));
         let built = match (content(spec.kernel.range), ramdisk) {
             (Some(kernel), None) => build(&mut site, spec, kernel, None, home),
-            (Some(kernel), Some(Some(ramdisk))) => build(&mut site, spec, kernel, Some(ramdisk), home),
+            (Some(kernel), Some(Some(ramdisk))) => {
+                build(&mut site, spec, kernel, Some(ramdisk), home)
+            }
             _ => Err(format!("{}: a module is not in free RAM", spec.path)),
         };
         match built {
             Ok(Built { domain, entry }) => {
                 home += usize::from(spec.vcpus);
                 early.console.add(domain.id);
-                info(&mut early.console, format_args!(
-                    "{}: {} vCPUs, {} MiB, entry {:#x}\n",
-                    domain.id, spec.vcpus, spec.memory_kib >> 10, entry.address
-                ));
+                info(
+                    &mut early.console,
+                    format_args!(
+                        "{}: {} vCPUs, {} MiB, entry {:#x}\n",
+                        domain.id,
+                        spec.vcpus,
+                        spec.memory_kib >> 10,
+                        entry.address
+                    ),
+                );
                 result.domains.push(domain);
                 result.starts.push(entry);
             }
-            Err(error) => early
-                .console
-                .print(Source::Host(Level::Error), format_args!("{error}: not built\n")),
+            Err(error) => early.console.print(
+                Source::Host(Level::Error),
+                format_args!("{error}: not built\n"),
+            ),
         }
     }
     result.modules.append(&mut modules);
     result
 }
 
-/// Makes sure that building a domain finds heap: what a vCPU takes, and the domain itself.
-fn grow_heap(frames: &mut Frames, vcpus: u16) {
-    let wanted = (u64::from(vcpus) * (4 << 10) + (64 << 10)).next_multiple_of(HEAP_STEP);
-    if let Some(extent) = frames.allocate(wanted, abi::PAGE_SIZE) {
-        machine::heap::grow(extent);
+/// Why the domain cannot be built beside `vcpus` vCPUs that are there already, in words; makes room
+/// on the heap.
+fn refusal(frames: &mut Frames, spec: &DomainSpec, vcpus: usize) -> Option<&'static str> {
+    if spec.id.0 > u16::from(u8::MAX) {
+        return Some("its number is more than a translation identifier holds (255)");
     }
+    if vcpus + usize::from(spec.vcpus) > MOST_VCPUS {
+        return Some("with it there are more than 256 vCPUs");
+    }
+    let wanted = u64::from(spec.vcpus) * (4 << 10) + (64 << 10);
+    (!grow_heap(frames, wanted)).then_some("no memory is left to describe it")
+}
+
+/// Gives the heap so many bytes more.
+fn grow_heap(frames: &mut Frames, bytes: u64) -> bool {
+    let extent = frames.allocate(bytes.next_multiple_of(HEAP_STEP), abi::PAGE_SIZE);
+    extent.map(machine::heap::grow).is_some()
 }
 
 fn give_back_modules(early: &mut Early, modules: &mut Vec<Module>) {
@@ -363,22 +487,43 @@ fn assemble(
             queue: Lock::new(Queue::new(id)),
             idle: AtomicBool::new(false),
             online: AtomicBool::new(false),
+            choose: AtomicBool::new(false),
         })
         .collect();
-    let guests: u64 = early.spec.accepted().map(|spec| spec.memory_kib << 10).sum();
+    let guests: u64 = early
+        .spec
+        .accepted()
+        .map(|spec| spec.memory_kib << 10)
+        .sum();
     let built: u64 = domains.len() as u64;
     let free = early.frames.free_bytes();
-    let kept = early.total_bytes.saturating_sub(free).saturating_sub(guests);
-    let reserved: u64 = early.spec.host.reserved.iter().map(|range| range.size()).sum();
-    info(&mut early.console, format_args!(
-        "Memory: {} KiB kept for the hypervisor (image {} KiB, heap {} KiB), {} MiB given to {built} guests, {} MiB free\n",
-        kept.saturating_sub(reserved) >> 10,
-        early.image.size() >> 10,
-        machine::heap::size_bytes() >> 10,
-        guests >> 20,
-        free >> 20,
-    ));
-    let silent = Style { host: Thresholds::HOST_DEFAULT, guest: Thresholds::GUEST_DEFAULT, timestamps: Timestamps::None };
+    let kept = early
+        .total_bytes
+        .saturating_sub(free)
+        .saturating_sub(guests);
+    let reserved: u64 = early
+        .spec
+        .host
+        .reserved
+        .iter()
+        .map(|range| range.size())
+        .sum();
+    info(
+        &mut early.console,
+        format_args!(
+            "Memory: {} KiB kept for the hypervisor (image {} KiB, heap {} KiB), {} MiB given to {built} guests, {} MiB free\n",
+            kept.saturating_sub(reserved) >> 10,
+            early.image.size() >> 10,
+            machine::heap::size_bytes() >> 10,
+            guests >> 20,
+            free >> 20,
+        ),
+    );
+    let silent = Style {
+        host: Thresholds::HOST_DEFAULT,
+        guest: Thresholds::GUEST_DEFAULT,
+        timestamps: Timestamps::None,
+    };
     let unused = Console::new(None, Focus::new(SwitchKey::DEFAULT), silent);
     let console = core::mem::replace(&mut early.console, unused);
     let frames = core::mem::replace(&mut early.frames, Frames::empty());
@@ -409,7 +554,10 @@ pub fn start(
         let Ok(effects) = effects else { continue };
         for slot in effects.wake.iter().filter_map(|vcpu| domain.slot(vcpu)) {
             slot.starting.store(true, Ordering::Release);
-            let key = sched::VcpuKey { domain: domain.id, vcpu: slot.id };
+            let key = sched::VcpuKey {
+                domain: domain.id,
+                vcpu: slot.id,
+            };
             let _ = system.admit(key, slot, NEW, CpuId(0), token);
         }
     }

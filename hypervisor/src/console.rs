@@ -93,7 +93,12 @@ impl Console {
     pub fn add(&mut self, domain: DomId) {
         let lines = LineAssembler::new(Prefix::Uart(domain), FocusedPrefix::None);
         let hypercall_lines = LineAssembler::new(Prefix::Domain(domain), FocusedPrefix::None);
-        self.guests.push(Guest { domain, lines, hypercall_lines, limit: RateLimit::new() });
+        self.guests.push(Guest {
+            domain,
+            lines,
+            hypercall_lines,
+            limit: RateLimit::new(),
+        });
         self.held.reserve(self.guests.len());
         // More domains than the ring of the focus has room for can write but not be typed at.
         let _ = self.focus.add(domain);
@@ -107,7 +112,14 @@ impl Console {
     fn stamp(&self) -> Stamp {
         let ticks = timer::now();
         let boot_ns = timer::nanoseconds(ticks.saturating_sub(self.start_ticks));
-        Stamp { style: self.style.timestamps, now: Now { boot_ns, ticks, wall_ms: None } }
+        Stamp {
+            style: self.style.timestamps,
+            now: Now {
+                boot_ns,
+                ticks,
+                wall_ms: None,
+            },
+        }
     }
 
     /// Prints a message if its level passes: whole lines, each with its prefix.
@@ -121,7 +133,10 @@ impl Console {
             Source::Guest(level, domain, vcpu) => {
                 let guest = self.guests.iter_mut().find(|guest| guest.domain == domain);
                 let limit = guest.map_or(&mut self.host_limit, |guest| &mut guest.limit);
-                (self.style.guest.decide(level, now_ns, limit), Prefix::Vcpu(domain, vcpu))
+                (
+                    self.style.guest.decide(level, now_ns, limit),
+                    Prefix::Vcpu(domain, vcpu),
+                )
             }
         };
         if let Decision::Print(suppressed) = decision {
@@ -147,11 +162,15 @@ impl Console {
     fn settle(&mut self, switched: Switched) {
         let stamp = self.stamp();
         for target in [switched.from, switched.to] {
-            let ::console::Target::Domain(domain) = target else { continue };
+            let ::console::Target::Domain(domain) = target else {
+                continue;
+            };
             if let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) {
                 let origin = Origin::Domain(domain);
                 let mut sink = self.ring.sink(origin);
-                guest.lines.flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
+                guest
+                    .lines
+                    .flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
             }
         }
     }
@@ -161,7 +180,9 @@ impl Console {
         // What does not fit is cut; the sink itself never fails.
         let _ = Writer::new(&mut text, prefix, self.stamp()).write_fmt(message);
         let mut sink = self.ring.sink(Origin::Hypervisor);
-        self.screen.writer(Origin::Hypervisor, &mut sink).lines(text.as_bytes());
+        self.screen
+            .writer(Origin::Hypervisor, &mut sink)
+            .lines(text.as_bytes());
         self.pump();
     }
 
@@ -197,24 +218,45 @@ impl Console {
         let mut sink = self.ring.sink(origin);
         let mut terminal = self.screen.writer(origin, &mut sink);
         for byte in bytes {
-            guest.hypercall_lines.push(*byte, focused, &stamp, &mut terminal);
+            guest
+                .hypercall_lines
+                .push(*byte, focused, &stamp, &mut terminal);
         }
         self.pump();
     }
 
-    fn flow(&mut self, domain: DomId) -> Flow {
+    fn flow(&self, domain: DomId) -> Flow {
         if self.ring.admit(domain, LINE_MAX) {
-            return Flow::Open;
+            Flow::Open
+        } else {
+            Flow::Congested
         }
+    }
+
+    /// `domain`'s transmitter is held now: it will be let go when there is room. [`Flow::Open`] if
+    /// there is by now, and nothing is noted.
+    pub fn note_held(&mut self, domain: DomId) -> Flow {
+        let flow = self.flow(domain);
+        if flow == Flow::Congested {
+            self.keep_held(domain);
+        }
+        flow
+    }
+
+    /// As [`Self::note_held`], whether there is room or not.
+    pub fn keep_held(&mut self, domain: DomId) {
         if !self.held.contains(&domain) && self.held.len() < self.held.capacity() {
             self.held.push(domain);
         }
-        Flow::Congested
+        self.want_room();
     }
 
     /// A domain that was held and may write again.
     pub fn take_released(&mut self) -> Option<DomId> {
-        let ready = self.held.iter().position(|domain| self.ring.admit(*domain, LINE_MAX))?;
+        let ready = self
+            .held
+            .iter()
+            .position(|domain| self.ring.admit(*domain, LINE_MAX))?;
         Some(self.held.swap_remove(ready))
     }
 
@@ -224,7 +266,9 @@ impl Console {
         if let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) {
             let origin = Origin::Domain(domain);
             let mut sink = self.ring.sink(origin);
-            guest.lines.flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
+            guest
+                .lines
+                .flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
         }
         self.held.retain(|held| *held != domain);
         self.focus.remove(domain)
@@ -243,8 +287,14 @@ impl Console {
             }
             left -= 1;
         }
-        let wanted = if self.ring.is_empty() { WantRoom::No } else { WantRoom::Yes };
-        if wanted != self.room_wanted {
+        self.want_room();
+    }
+
+    /// Asks for an interrupt when the UART has room, if anything or anybody waits for that.
+    fn want_room(&mut self) {
+        let waits = !self.ring.is_empty() || !self.held.is_empty();
+        let wanted = if waits { WantRoom::Yes } else { WantRoom::No };
+        if let (Some(uart), true) = (self.uart, wanted != self.room_wanted) {
             self.room_wanted = wanted;
             uart.set_interrupts(wanted);
         }
@@ -260,21 +310,15 @@ impl Console {
     /// Turns the UART's interrupts on.
     pub fn listen(&mut self) {
         if let Some(uart) = self.uart {
-            uart.clear_interrupts();
             uart.set_interrupts(self.room_wanted);
         }
     }
 
-    /// The next typed byte, as what is to be done about it. Clears the UART's interrupt.
+    /// The next typed byte, as what is to be done about it. Reading it is what ends the UART's
+    /// interrupt for input, and the mask what ends that for output: neither is cleared, as what is
+    /// cleared with work left over never comes back.
     pub fn input(&mut self) -> Option<Input> {
         let byte = self.uart?.receive()?;
         Some(self.focus.input(byte))
-    }
-
-    /// Acknowledges the UART's interrupt.
-    pub fn clear_interrupts(&self) {
-        if let Some(uart) = self.uart {
-            uart.clear_interrupts();
-        }
     }
 }

@@ -14,7 +14,8 @@ use crate::run::Cpu;
 /// filled.
 pub fn read(cpu: &mut Cpu<'_>, from: u64, data: &mut [u8]) -> Result<(), Errno> {
     each_page(cpu, from, data.len(), Access::Read, |memory, ipa, part| {
-        data.get_mut(part).is_some_and(|data| memory.read(ipa, data))
+        data.get_mut(part)
+            .is_some_and(|data| memory.read(ipa, data))
     })
 }
 

@@ -2,10 +2,12 @@
 
 use ::console::{Input, Target};
 use abi::VcpuSet;
+use core::sync::atomic::Ordering;
 use machine::gic::KICK;
 use vuart::Received;
 
 use crate::keys;
+use crate::mmio;
 use crate::run::{Cpu, Next};
 
 /// The most interrupts taken in one go, which bounds the exit.
@@ -18,7 +20,9 @@ pub fn handle(cpu: &mut Cpu<'_>) -> Next {
     let mut next = Next::Run;
     for _ in 0..MOST_AT_ONCE {
         let system = cpu.system;
-        let Some(interrupt) = system.gic.acknowledge() else { break };
+        let Some(interrupt) = system.gic.acknowledge() else {
+            break;
+        };
         let intid = interrupt.intid();
         system.gic.drop_priority(interrupt);
         let interrupts = system.interrupts;
@@ -29,7 +33,12 @@ pub fn handle(cpu: &mut Cpu<'_>) -> Next {
             after.unwrap_or(Next::Choose)
         } else if intid == KICK {
             machine::cpu::stop_if_panicked();
-            Next::Choose
+            // Acquire: pairs with the release in `System::kick_to_choose`.
+            if cpu.shared.choose.swap(false, Ordering::Acquire) {
+                Next::Choose
+            } else {
+                Next::Run
+            }
         } else if intid == interrupts.timer {
             cpu.timer_fired()
         } else if intid == interrupts.maintenance {
@@ -51,13 +60,14 @@ pub fn handle(cpu: &mut Cpu<'_>) -> Next {
 
 /// List registers became free, or a level interrupt ended: the model refills them.
 fn maintain(cpu: &mut Cpu<'_>) -> Next {
-    cpu.with_vgic(|_, vcpu| vgic::Effect { wake: VcpuSet::of(vcpu) })
+    cpu.with_vgic(|_, vcpu| vgic::Effect {
+        wake: VcpuSet::of(vcpu),
+    })
 }
 
 /// The console's UART has input, or room for output.
 fn uart(cpu: &mut Cpu<'_>) -> Next {
     let mut next = Next::Run;
-    cpu.system.console.lock(&mut cpu.token).clear_interrupts();
     for _ in 0..MOST_TYPED {
         let input = cpu.system.console.lock(&mut cpu.token).input();
         let Some(input) = input else { break };
@@ -66,7 +76,11 @@ fn uart(cpu: &mut Cpu<'_>) -> Next {
         }
     }
     cpu.system.console.lock(&mut cpu.token).pump();
-    if release(cpu) == Next::Choose { Next::Choose } else { next }
+    if release(cpu) == Next::Choose {
+        Next::Choose
+    } else {
+        next
+    }
 }
 
 fn typed(cpu: &mut Cpu<'_>, input: Input) -> Next {
@@ -76,14 +90,22 @@ fn typed(cpu: &mut Cpu<'_>, input: Input) -> Next {
             cpu.system.console.lock(&mut cpu.token).announce(switched);
             Next::Run
         }
-        Input::Deliver { to: Target::Hypervisor, bytes } => {
+        Input::Deliver {
+            to: Target::Hypervisor,
+            bytes,
+        } => {
             for byte in bytes.as_bytes() {
                 keys::press(cpu, *byte);
             }
             Next::Run
         }
-        Input::Deliver { to: Target::Domain(id), bytes } => {
-            let Some(domain) = cpu.system.domain(id) else { return Next::Run };
+        Input::Deliver {
+            to: Target::Domain(id),
+            bytes,
+        } => {
+            let Some(domain) = cpu.system.domain(id) else {
+                return Next::Run;
+            };
             let wake = {
                 let mut devices = domain.devices.lock(&mut cpu.token);
                 devices.with_uart(domain, |uart| {
@@ -102,26 +124,14 @@ fn typed(cpu: &mut Cpu<'_>, input: Input) -> Next {
 /// Lets domains write again that were held while the output was congested.
 fn release(cpu: &mut Cpu<'_>) -> Next {
     let mut next = Next::Run;
-    loop {
+    for _ in 0..cpu.system.domains.len() {
         let released = cpu.system.console.lock(&mut cpu.token).take_released();
-        let Some(domain) = released.and_then(|id| cpu.system.domain(id)) else { return next };
-        let mut collected = [0u8; vuart::TX_FIFO_DEPTH];
-        let mut count = 0;
-        let wake = {
-            let mut devices = domain.devices.lock(&mut cpu.token);
-            devices.with_uart(domain, |uart| {
-                uart.release();
-                for (byte, place) in core::iter::from_fn(|| uart.take_transmit()).zip(&mut collected) {
-                    *place = byte;
-                    count += 1;
-                }
-            })
+        let Some(domain) = released.and_then(|id| cpu.system.domain(id)) else {
+            break;
         };
-        for byte in collected.iter().take(count) {
-            crate::mmio::transmit(cpu, domain, *byte);
-        }
-        if cpu.wake(domain, wake) == Next::Choose {
+        if mmio::release(cpu, domain) == Next::Choose {
             next = Next::Choose;
         }
     }
+    next
 }

@@ -16,7 +16,10 @@ pub fn press(cpu: &mut Cpu<'_>, byte: u8) {
                 describe(cpu, domain);
             }
         }
-        Some(Key::Events) => say(cpu, format_args!("'e' pressed: there are no event channels yet\n")),
+        Some(Key::Events) => say(
+            cpu,
+            format_args!("'e' pressed: there are no event channels yet\n"),
+        ),
         Some(Key::Reboot) => reboot(cpu),
         None => {}
     }
@@ -27,9 +30,15 @@ fn say(cpu: &mut Cpu<'_>, message: core::fmt::Arguments<'_>) {
 }
 
 fn help(cpu: &mut Cpu<'_>) {
-    say(cpu, format_args!("'h' pressed -> showing installed handlers\n"));
+    say(
+        cpu,
+        format_args!("'h' pressed -> showing installed handlers\n"),
+    );
     for (letter, _, what) in HELP {
-        say(cpu, format_args!(" key '{}' => {what}\n", char::from(letter)));
+        say(
+            cpu,
+            format_args!(" key '{}' => {what}\n", char::from(letter)),
+        );
     }
 }
 
@@ -50,7 +59,15 @@ fn describe(cpu: &mut Cpu<'_>, domain: &Domain) {
         let mapped = memory.and_then(|memory| Some(memory.stage2.as_ref()?.mapped()));
         (life.state.state(), life.state.pause_count(), bytes, mapped)
     };
-    say(cpu, format_args!("{} ({}): {state:?}, pause count {pauses}, {} KiB\n", domain.id, domain.path, bytes >> 10));
+    say(
+        cpu,
+        format_args!(
+            "{} ({}): {state:?}, pause count {pauses}, {} KiB\n",
+            domain.id,
+            domain.path,
+            bytes >> 10
+        ),
+    );
     if let Some(mapped) = mapped {
         say(cpu, format_args!("  stage 2: {mapped:?}\n"));
     }
@@ -58,12 +75,18 @@ fn describe(cpu: &mut Cpu<'_>, domain: &Domain) {
         let power = domain.control.lock(&mut cpu.token).state.power(slot.id);
         let (listed, deliverable) = {
             let devices = domain.devices.lock(&mut cpu.token);
-            (devices.vgic.in_use(slot.id), devices.vgic.has_deliverable(slot.id))
+            (
+                devices.vgic.in_use(slot.id),
+                devices.vgic.has_deliverable(slot.id),
+            )
         };
         let home = slot.home().0;
         say(
             cpu,
-            format_args!("  {}: {power:?}, CPU {home}, {listed} list registers in use, interrupt to take: {deliverable}\n", slot.id),
+            format_args!(
+                "  {}: {power:?}, CPU {home}, {listed} list registers in use, interrupt to take: {deliverable}\n",
+                slot.id
+            ),
         );
     }
 }

@@ -7,7 +7,7 @@ use vuart::Vuart;
 
 use crate::arch::arm64::instruction;
 use crate::console::Flow;
-use crate::domain::{Domain, Emulated, Unmapped};
+use crate::domain::{Changed, Domain, Emulated, Unmapped};
 use crate::guest_memory;
 use crate::run::{Cpu, Next};
 
@@ -21,7 +21,9 @@ enum Outcome {
 
 /// Emulates a data access that stage 2 refused, or gives the guest an external abort.
 pub fn handle(cpu: &mut Cpu<'_>, abort: DataAbort) -> Next {
-    let Some((domain, _)) = cpu.resident() else { return Next::Choose };
+    let Some((domain, _)) = cpu.resident() else {
+        return Next::Choose;
+    };
     if abort.kind != AbortKind::Stage2 {
         return refuse(cpu, abort);
     }
@@ -43,7 +45,9 @@ fn write_back(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort) -> Next {
         let registers = &mut registers.cpu;
         // An aborted access does not write back.
         if Some(registers.pc()) == before.map(|pc| pc.wrapping_add(4)) {
-            let base = registers.register(decoded.base).wrapping_add_signed(decoded.offset);
+            let base = registers
+                .register(decoded.base)
+                .wrapping_add_signed(decoded.offset);
             registers.set_register(decoded.base, base);
         }
     });
@@ -60,7 +64,11 @@ fn fetch(cpu: &mut Cpu<'_>) -> Option<u32> {
 
 fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transfer) -> Next {
     let address = abort.address;
-    if domain.map.uart.is_some_and(|(window, _)| window.has(address.0)) {
+    if domain
+        .map
+        .uart
+        .is_some_and(|(window, _)| window.has(address.0))
+    {
         return uart(cpu, domain, abort, transfer);
     }
     if domain.map.distributor.has(address.0) {
@@ -99,7 +107,9 @@ fn refuse(cpu: &mut Cpu<'_>, abort: DataAbort) -> Next {
 fn finish(cpu: &mut Cpu<'_>, transfer: Transfer, value: u64) {
     cpu.with_registers(|registers| {
         if transfer.direction == Direction::Read {
-            registers.cpu.set_register(transfer.register, transfer.extend(value));
+            registers
+                .cpu
+                .set_register(transfer.register, transfer.extend(value));
         }
         registers.cpu.skip_instruction();
     });
@@ -129,25 +139,91 @@ enum Frame {
 
 fn gic(cpu: &mut Cpu<'_>, abort: DataAbort, transfer: Transfer, frame: Frame) -> Next {
     let width = gic_width(transfer.width);
-    let value = stored(cpu, transfer);
-    let (next, outcome) = cpu.with_devices(|devices, vcpu| {
-        let vgic = &mut devices.vgic;
-        let result = match (transfer.direction, frame) {
-            (Direction::Read, Frame::Distributor(offset)) => {
-                vgic.read_distributor(vcpu, offset, width).map(|value| (Effect::NONE, value))
-            }
-            (Direction::Read, Frame::Redistributor(target, offset)) => {
-                vgic.read_redistributor(target, offset, width).map(|value| (Effect::NONE, value))
-            }
-            (Direction::Write, Frame::Distributor(offset)) => {
-                vgic.write_distributor(vcpu, offset, width, value).map(|effect| (effect, 0))
-            }
-            (Direction::Write, Frame::Redistributor(target, offset)) => {
-                vgic.write_redistributor(target, offset, width, value).map(|effect| (effect, 0))
+    match transfer.direction {
+        Direction::Read => gic_read(cpu, abort, transfer, frame, width),
+        Direction::Write => gic_write(cpu, abort, transfer, frame, width),
+    }
+}
+
+impl Frame {
+    /// Whether it is pending or active state, which list registers change behind the model's back:
+    /// GICD_ and GICR_ISPENDR to ICACTIVER, and the pending SGIs of GICv2.
+    const fn is_state(self) -> bool {
+        match self {
+            Self::Distributor(offset) => matches!(offset, 0x200..=0x3ff | 0xf10..=0xf2f),
+            Self::Redistributor(_, offset) => matches!(offset, 0x1_0200..=0x1_03ff),
+        }
+    }
+}
+
+fn gic_read(
+    cpu: &mut Cpu<'_>,
+    abort: DataAbort,
+    transfer: Transfer,
+    frame: Frame,
+    width: vgic::Width,
+) -> Next {
+    let read = |devices: &mut Emulated, vcpu| match frame {
+        Frame::Distributor(offset) => devices.vgic.read_distributor(vcpu, offset, width),
+        Frame::Redistributor(target, offset) => {
+            devices.vgic.read_redistributor(target, offset, width)
+        }
+    };
+    let (next, result) = if frame.is_state() {
+        gic_read_state(cpu, frame, read)
+    } else {
+        (Next::Run, cpu.peek_vgic(read))
+    };
+    let outcome = match result {
+        Some(Ok(value)) => Outcome::Done(value),
+        _ => Outcome::Refused,
+    };
+    settle(cpu, abort, transfer, outcome);
+    next
+}
+
+/// Reads pending or active state: that of this vCPU is exact, and others that hold some of it are
+/// told to bring theirs up to date, so that a guest that polls sees it.
+fn gic_read_state<T>(
+    cpu: &mut Cpu<'_>,
+    frame: Frame,
+    read: impl FnOnce(&mut Emulated, VcpuId) -> T,
+) -> (Next, Option<T>) {
+    let (next, result) = cpu.with_devices(|devices, vcpu| {
+        let holders = match frame {
+            Frame::Distributor(offset) => devices.vgic.distributor_read_kicks(vcpu, offset),
+            Frame::Redistributor(target, offset) => {
+                devices.vgic.redistributor_read_kicks(vcpu, target, offset)
             }
         };
+        (Effect::NONE, (read(devices, vcpu), holders))
+    });
+    let (Some((value, holders)), Some((domain, _))) = (result, cpu.resident()) else {
+        return (next, None);
+    };
+    let _ = cpu.notify(domain, holders, Changed::Pending);
+    (next, Some(value))
+}
+
+fn gic_write(
+    cpu: &mut Cpu<'_>,
+    abort: DataAbort,
+    transfer: Transfer,
+    frame: Frame,
+    width: vgic::Width,
+) -> Next {
+    let value = stored(cpu, transfer);
+    let (next, outcome) = cpu.with_devices(|devices, vcpu| {
+        let result = match frame {
+            Frame::Distributor(offset) => {
+                devices.vgic.write_distributor(vcpu, offset, width, value)
+            }
+            Frame::Redistributor(target, offset) => devices
+                .vgic
+                .write_redistributor(target, offset, width, value),
+        };
         match result {
-            Ok((effect, value)) => (effect, Outcome::Done(value)),
+            Ok(effect) => (effect, Outcome::Done(0)),
             Err(_) => (Effect::NONE, Outcome::Refused),
         }
     });
@@ -174,10 +250,15 @@ const fn uart_width(width: Width) -> vuart::Width {
 }
 
 fn uart(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transfer) -> Next {
-    let Some((window, _)) = domain.map.uart else { return Next::Run };
+    let Some((window, _)) = domain.map.uart else {
+        return Next::Run;
+    };
     let offset = (abort.address.0 - window.start()) as u32;
     let width = uart_width(transfer.width);
-    let value = stored(cpu, transfer) as u32;
+    let value = match transfer.direction {
+        Direction::Read => 0,
+        Direction::Write => stored(cpu, transfer) as u32,
+    };
     let mut sent = None;
     let (wake, outcome) = {
         let mut devices = domain.devices.lock(&mut cpu.token);
@@ -206,12 +287,59 @@ fn uart(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transfer
 
 /// Sends a byte that `domain` wrote; if the output is congested its transmitter is held.
 pub fn transmit(cpu: &mut Cpu<'_>, domain: &Domain, byte: u8) {
-    let flow = cpu.system.console.lock(&mut cpu.token).guest_byte(domain.id, byte);
+    let flow = cpu
+        .system
+        .console
+        .lock(&mut cpu.token)
+        .guest_byte(domain.id, byte);
     if flow == Flow::Congested {
+        hold(cpu, domain);
+    }
+}
+
+/// Holds `domain`'s transmitter until the console has room. The console is told behind, so that it
+/// never lets go of one that is not held yet.
+fn hold(cpu: &mut Cpu<'_>, domain: &Domain) {
+    {
         let mut devices = domain.devices.lock(&mut cpu.token);
         // Its interrupt line cannot rise by that.
         let _ = devices.with_uart(domain, Vuart::hold);
     }
+    let flow = cpu.system.console.lock(&mut cpu.token).note_held(domain.id);
+    if flow == Flow::Open {
+        let _ = release(cpu, domain);
+    }
+}
+
+/// Sends what collected in `domain`'s transmitter while it was held, and lets go of it. What the
+/// guest writes meanwhile collects behind, so that the order stays.
+pub fn release(cpu: &mut Cpu<'_>, domain: &Domain) -> Next {
+    let mut next = Next::Run;
+    for _ in 0..2 * vuart::TX_FIFO_DEPTH {
+        let mut byte = None;
+        let wake = {
+            let mut devices = domain.devices.lock(&mut cpu.token);
+            devices.with_uart(domain, |uart| {
+                byte = uart.take_collected();
+                if byte.is_none() {
+                    uart.release();
+                }
+            })
+        };
+        if cpu.wake(domain, wake) == Next::Choose {
+            next = Next::Choose;
+        }
+        let Some(byte) = byte else { return next };
+        let mut console = cpu.system.console.lock(&mut cpu.token);
+        if console.guest_byte(domain.id, byte) == Flow::Congested
+            && console.note_held(domain.id) == Flow::Congested
+        {
+            return next;
+        }
+    }
+    // It writes as fast as this sends: the next to empty the ring goes on.
+    cpu.system.console.lock(&mut cpu.token).keep_held(domain.id);
+    next
 }
 
 impl Emulated {
@@ -231,6 +359,8 @@ impl Emulated {
             vuart::Level::High => Level::High,
             vuart::Level::Low => Level::Low,
         };
-        self.vgic.set_level(VcpuId(0), IntId(interrupt.0), level).wake
+        self.vgic
+            .set_level(VcpuId(0), IntId(interrupt.0), level)
+            .wake
     }
 }

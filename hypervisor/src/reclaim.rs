@@ -38,7 +38,9 @@ pub enum Progress {
 pub fn ended(cpu: &mut Cpu<'_>, domain: &Domain) {
     let (reason, destroyed) = {
         let mut life = domain.control.lock(&mut cpu.token);
-        let DomainState::Stopped(reason) = life.state.state() else { return };
+        let DomainState::Stopped(reason) = life.state.state() else {
+            return;
+        };
         if reason == Reason::Suspend {
             (reason, false)
         } else {
@@ -53,7 +55,11 @@ pub fn ended(cpu: &mut Cpu<'_>, domain: &Domain) {
         return;
     }
     domain.ending.store(true, Ordering::Release);
-    let left = cpu.system.alive.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
+    let left = cpu
+        .system
+        .alive
+        .fetch_sub(1, Ordering::Relaxed)
+        .saturating_sub(1);
     let switched = cpu.system.console.lock(&mut cpu.token).remove(domain.id);
     if let Some(switched) = switched {
         cpu.system.console.lock(&mut cpu.token).announce(switched);
@@ -67,7 +73,7 @@ pub fn ended(cpu: &mut Cpu<'_>, domain: &Domain) {
     // CPUs that idle with one of its vCPUs resident let go of it.
     for other in &cpu.system.cpus {
         if other.id != cpu.shared.id && other.online.load(Ordering::Relaxed) {
-            cpu.system.gic.kick(other.id);
+            cpu.system.kick_to_choose(other);
         }
     }
 }
@@ -84,13 +90,21 @@ fn say_why(cpu: &mut Cpu<'_>, domain: &Domain, reason: Reason) {
     };
     let id = domain.id;
     let mut console = cpu.system.console.lock(&mut cpu.token);
-    console.say(format_args!("{id} ({}) {why} (reason {}): stopped\n", domain.path, reason.code()));
+    console.say(format_args!(
+        "{id} ({}) {why} (reason {}): stopped\n",
+        domain.path,
+        reason.code()
+    ));
 }
 
 /// Does a piece of the work for one ended domain.
 pub fn step(cpu: &mut Cpu<'_>) {
     let system = cpu.system;
-    for domain in system.domains.iter().filter(|domain| domain.ending.load(Ordering::Acquire)) {
+    for domain in system
+        .domains
+        .iter()
+        .filter(|domain| domain.ending.load(Ordering::Acquire))
+    {
         let finished = {
             let mut life = domain.control.lock(&mut cpu.token);
             let (life, _) = life.split();
@@ -106,7 +120,11 @@ pub fn step(cpu: &mut Cpu<'_>) {
                 system.log(
                     &mut cpu.token,
                     Source::Host(Level::Info),
-                    format_args!("{}: memory zeroed and given back, {} MiB free\n", domain.id, free >> 20),
+                    format_args!(
+                        "{}: memory zeroed and given back, {} MiB free\n",
+                        domain.id,
+                        free >> 20
+                    ),
                 );
                 return;
             }
@@ -132,7 +150,11 @@ fn advance(domain: &Domain, life: &mut Life) -> Piece {
         Progress::Idle | Progress::Done => Piece::Nothing,
         Progress::Waiting => {
             // A claim that can be had says that no CPU has the registers.
-            if domain.vcpus.iter().any(|slot| slot.registers.try_claim().is_none()) {
+            if domain
+                .vcpus
+                .iter()
+                .any(|slot| slot.registers.try_claim().is_none())
+            {
                 return Piece::More;
             }
             for slot in &domain.vcpus {
@@ -145,14 +167,18 @@ fn advance(domain: &Domain, life: &mut Life) -> Piece {
             Piece::More
         }
         Progress::Tables(teardown) => {
-            let Some(memory) = life.memory.as_mut() else { return Piece::Nothing };
+            let Some(memory) = life.memory.as_mut() else {
+                return Piece::Nothing;
+            };
             if teardown.step(&mut memory.tables, TABLE_ENTRIES) == Step::Done {
                 life.reclaim = Progress::Zeroing(0);
             }
             Piece::More
         }
         Progress::Zeroing(done) => {
-            let Some(memory) = life.memory.as_mut() else { return Piece::Nothing };
+            let Some(memory) = life.memory.as_mut() else {
+                return Piece::Nothing;
+            };
             if let Some(bank) = memory.banks.last() {
                 if *done < bank.extent.range().size() {
                     bank.extent.zero(*done, ZERO_BYTES);
@@ -178,4 +204,3 @@ fn finish(life: &mut Life) -> Piece {
         None => Piece::Nothing,
     }
 }
-

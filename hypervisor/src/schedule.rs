@@ -13,7 +13,7 @@ use machine::lock::{Before, RunQueue as Rank, Token};
 use machine::timer;
 use sched::{CpuMask, Kick, Pick, RunQueue, Timing, VcpuKey, VirtualTime, Weight};
 
-use crate::domain::{Domain, Slot};
+use crate::domain::{Changed, Domain, Slot};
 use crate::system::{Cpu, System};
 
 /// The most vCPUs that one CPU serves.
@@ -37,7 +37,10 @@ impl Queue {
     /// An empty queue of `cpu`; allocates all it will ever need.
     pub fn new(cpu: CpuId) -> Self {
         let timing = Timing::for_frequency(timer::frequency());
-        Self { ready: RunQueue::new(cpu, timing), sleepers: Vec::with_capacity(MOST_VCPUS) }
+        Self {
+            ready: RunQueue::new(cpu, timing),
+            sleepers: Vec::with_capacity(MOST_VCPUS),
+        }
     }
 
     /// Whom to run now.
@@ -60,7 +63,11 @@ impl Queue {
         if let Some(time) = self.ready.remove(key, now)
             && self.sleepers.len() < self.sleepers.capacity()
         {
-            self.sleepers.push(Sleeper { key, time, deadline });
+            self.sleepers.push(Sleeper {
+                key,
+                time,
+                deadline,
+            });
         }
     }
 
@@ -73,16 +80,20 @@ impl Queue {
 
     /// The first deadline of all sleepers.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.sleepers.iter().filter_map(|sleeper| sleeper.deadline).min()
+        self.sleepers
+            .iter()
+            .filter_map(|sleeper| sleeper.deadline)
+            .min()
     }
 
-    /// Wakes all sleepers whose deadline has passed, here.
-    pub fn wake_expired(&mut self, now: u64) {
+    /// Wakes all sleepers whose deadline has passed, here; `woken` is told of each.
+    pub fn wake_expired(&mut self, now: u64, mut woken: impl FnMut(VcpuKey)) {
         let mut index = 0;
         while let Some(sleeper) = self.sleepers.get(index) {
             if sleeper.deadline.is_some_and(|deadline| deadline <= now) {
                 let sleeper = self.sleepers.swap_remove(index);
                 self.admit(sleeper.key, sleeper.time, now);
+                woken(sleeper.key);
             } else {
                 index += 1;
             }
@@ -91,11 +102,17 @@ impl Queue {
 
     fn admit(&mut self, key: VcpuKey, time: VirtualTime, now: u64) -> bool {
         // Full or queued cannot be: every vCPU is in one place, and there is room for all.
-        matches!(self.ready.enqueue(key, Weight::DEFAULT, time, now), Ok(Kick::Needed))
+        matches!(
+            self.ready.enqueue(key, Weight::DEFAULT, time, now),
+            Ok(Kick::Needed)
+        )
     }
 
     fn take_sleeper(&mut self, key: VcpuKey) -> Option<VirtualTime> {
-        let index = self.sleepers.iter().position(|sleeper| sleeper.key == key)?;
+        let index = self
+            .sleepers
+            .iter()
+            .position(|sleeper| sleeper.key == key)?;
         Some(self.sleepers.swap_remove(index).time)
     }
 
@@ -106,65 +123,60 @@ impl Queue {
     }
 }
 
-/// What a wake-up found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    /// It slept, and has this virtual time.
-    Asleep(VirtualTime),
-    /// It runs on its home CPU.
-    Running,
-    /// It waits for a CPU, or is off.
-    Elsewhere,
-}
-
 impl System {
-    /// Has the vCPUs of `domain` in `set` look at their interrupts, waking those that wait. `here`
-    /// is the caller's CPU. Returns whether `here` should choose anew whom it runs.
+    /// Has the vCPUs of `domain` in `set` look at their interrupts, of which `changed` has changed,
+    /// waking those that wait. `here` is the caller's CPU. Returns whether `here` should choose anew
+    /// whom it runs.
     pub fn wake_all<R: Before<Rank>>(
         &self,
         domain: &Domain,
         set: VcpuSet,
+        changed: Changed,
         here: CpuId,
         token: &mut Token<R>,
     ) -> Choose {
         let mut choose = Choose::Same;
-        for vcpu in set.iter() {
-            if let Some(slot) = domain.slot(vcpu)
-                && self.wake(domain, slot, here, token) == Choose::Anew
-            {
-                choose = Choose::Anew;
+        for slot in set.iter().filter_map(|vcpu| domain.slot(vcpu)) {
+            slot.attention.raise(changed);
+            // Pairs with the fence in `Cpu::wait`: either the sleeper is seen here or the flag there.
+            fence(Ordering::SeqCst);
+            if slot.asleep.load(Ordering::Relaxed) {
+                if self.end_sleep(domain, slot, here, token) == Choose::Anew {
+                    choose = Choose::Anew;
+                }
+            } else if slot.runs.load(Ordering::Relaxed) && slot.home() != here {
+                self.gic.kick(slot.home());
             }
         }
         choose
     }
 
-    fn wake<R: Before<Rank>>(
+    /// Ends the wait of a vCPU, unless somebody else just did.
+    fn end_sleep<R: Before<Rank>>(
         &self,
         domain: &Domain,
         slot: &Slot,
         here: CpuId,
         token: &mut Token<R>,
     ) -> Choose {
-        slot.attention.store(true, Ordering::Release);
-        // Pairs with the fence in `sleep`: either the sleeper is seen here or the flag there.
-        fence(Ordering::SeqCst);
-        let key = VcpuKey { domain: domain.id, vcpu: slot.id };
-        let Some(home) = self.cpu(slot.home()) else { return Choose::Same };
-        let found = {
-            let mut queue = home.queue.lock(token);
-            match queue.take_sleeper(key) {
-                Some(time) => Found::Asleep(time),
-                None if queue.ready.running() == Some(key) => Found::Running,
-                None => Found::Elsewhere,
-            }
+        let key = VcpuKey {
+            domain: domain.id,
+            vcpu: slot.id,
         };
-        match found {
-            Found::Asleep(time) => self.admit(key, slot, time, here, token),
-            Found::Running if home.id != here => {
-                self.gic.kick(home.id);
-                Choose::Same
+        let Some(home) = self.cpu(slot.home()) else {
+            return Choose::Same;
+        };
+        let time = {
+            let mut queue = home.queue.lock(token);
+            let time = queue.take_sleeper(key);
+            if time.is_some() {
+                slot.asleep.store(false, Ordering::Relaxed);
             }
-            Found::Running | Found::Elsewhere => Choose::Same,
+            time
+        };
+        match time {
+            Some(time) => self.admit(key, slot, time, here, token),
+            None => Choose::Same,
         }
     }
 
@@ -177,18 +189,22 @@ impl System {
         here: CpuId,
         token: &mut Token<R>,
     ) -> Choose {
-        let Some(cpu) = self.place(slot) else { return Choose::Same };
-        let before = slot.home();
+        let Some(cpu) = self.place(slot) else {
+            return Choose::Same;
+        };
+        let Some(before) = self.cpu(slot.home()) else {
+            return Choose::Same;
+        };
         slot.set_home(cpu.id);
         let needed = cpu.queue.lock(token).admit(key, time, timer::now());
-        if before != cpu.id && before != here {
+        if before.id != cpu.id && before.id != here {
             // On its way to idle it keeps the registers of who ran last; now it must let go.
-            self.gic.kick(before);
+            self.kick_to_choose(before);
         }
         match needed {
             true if cpu.id == here => Choose::Anew,
             true => {
-                self.gic.kick(cpu.id);
+                self.kick_to_choose(cpu);
                 Choose::Same
             }
             false => Choose::Same,
@@ -202,9 +218,10 @@ impl System {
         if home.idle.load(Ordering::Relaxed) {
             return Some(home);
         }
-        let idle = self.cpus.iter().find(|cpu| {
-            cpu.idle.load(Ordering::Relaxed) && slot.affinity.contains(cpu.id)
-        });
+        let idle = self
+            .cpus
+            .iter()
+            .find(|cpu| cpu.idle.load(Ordering::Relaxed) && slot.affinity.contains(cpu.id));
         Some(idle.unwrap_or(home))
     }
 
@@ -212,13 +229,17 @@ impl System {
     pub fn steal<R: Before<Rank>>(&self, here: &Cpu, token: &mut Token<R>) -> bool {
         for other in self.cpus.iter().filter(|cpu| cpu.id != here.id) {
             let allowed = |key: VcpuKey| {
-                let slot = self.domain(key.domain).and_then(|domain| domain.slot(key.vcpu));
+                let slot = self
+                    .domain(key.domain)
+                    .and_then(|domain| domain.slot(key.vcpu));
                 slot.is_some_and(|slot| slot.affinity.contains(here.id))
             };
             let now = timer::now();
             let stolen = other.queue.lock(token).ready.steal(now, allowed);
             let Some(stolen) = stolen else { continue };
-            let slot = self.domain(stolen.key.domain).and_then(|d| d.slot(stolen.key.vcpu));
+            let slot = self
+                .domain(stolen.key.domain)
+                .and_then(|d| d.slot(stolen.key.vcpu));
             if let Some(slot) = slot {
                 slot.set_home(here.id);
                 here.queue.lock(token).admit(stolen.key, stolen.time, now);
@@ -237,7 +258,10 @@ impl System {
         token: &mut Token<R>,
     ) {
         for slot in set.iter().filter_map(|vcpu| domain.slot(vcpu)) {
-            let key = VcpuKey { domain: domain.id, vcpu: slot.id };
+            let key = VcpuKey {
+                domain: domain.id,
+                vcpu: slot.id,
+            };
             // All CPUs, as it may be on its way from one to another.
             for cpu in &self.cpus {
                 let running = {
@@ -246,8 +270,9 @@ impl System {
                     queue.forget(key, timer::now());
                     running
                 };
+                slot.asleep.store(false, Ordering::Relaxed);
                 if running && cpu.id != here {
-                    self.gic.kick(cpu.id);
+                    self.kick_to_choose(cpu);
                 }
             }
         }

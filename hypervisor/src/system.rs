@@ -65,6 +65,8 @@ pub struct Cpu {
     pub idle: AtomicBool,
     /// It came up.
     pub online: AtomicBool,
+    /// It should choose anew whom it runs; a kick says that it should look.
+    pub choose: AtomicBool,
 }
 
 impl System {
@@ -76,6 +78,12 @@ impl System {
     /// A CPU by its logical number.
     pub fn cpu(&self, id: CpuId) -> Option<&Cpu> {
         self.cpus.get(usize::from(id.0))
+    }
+
+    /// Has `cpu` choose anew whom it runs.
+    pub fn kick_to_choose(&self, cpu: &Cpu) {
+        cpu.choose.store(true, Ordering::Release);
+        self.gic.kick(cpu.id);
     }
 
     /// Prints a message, if its level passes.
@@ -93,4 +101,3 @@ impl System {
         self.reclaims.load(Ordering::Relaxed) != 0
     }
 }
-

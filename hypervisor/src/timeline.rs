@@ -16,7 +16,10 @@ pub struct Timeline {
 impl Timeline {
     /// The first Rust instruction is now.
     pub fn start() -> Self {
-        Self { start: timer::now(), stages: Vec::new() }
+        Self {
+            start: timer::now(),
+            stages: Vec::new(),
+        }
     }
 
     /// The stage `name` is over.
@@ -35,7 +38,10 @@ impl Timeline {
                 Source::Host(Level::Debug),
                 format_args!(
                     "Timeline: {name:<28} {:>6}.{:03} ms {:>6}.{:03} ms since power-on\n",
-                    spent / 1000, spent % 1000, since / 1000, since % 1000
+                    spent / 1000,
+                    spent % 1000,
+                    since / 1000,
+                    since % 1000
                 ),
             );
         };

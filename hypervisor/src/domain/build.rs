@@ -80,10 +80,17 @@ pub fn build(
     }
     let Some(state) = lifecycle::Domain::new(spec.vcpus) else {
         give_back(site.frames, memory);
-        return Err(format!("{}: cpus = {}: must be 1 to 128", spec.path, spec.vcpus));
+        return Err(format!(
+            "{}: cpus = {}: must be 1 to 128",
+            spec.path, spec.vcpus
+        ));
     };
     let base = memory.tables.base;
-    let life = Life { state, memory: Some(memory), reclaim: Progress::Idle };
+    let life = Life {
+        state,
+        memory: Some(memory),
+        reclaim: Progress::Idle,
+    };
     let domain = Domain {
         id: spec.id,
         path: spec.path.clone(),
@@ -94,12 +101,17 @@ pub fn build(
         vcpus: slots(site, spec, base, home),
         ending: AtomicBool::new(false),
     };
-    let entry = Entry { address: placement.entry.0, context: placement.dtb.start() };
+    let entry = Entry {
+        address: placement.entry.0,
+        context: placement.dtb.start(),
+    };
     Ok(Built { domain, entry })
 }
 
 fn devices(site: &Site<'_>, spec: &DomainSpec, layout: &Layout) -> Result<Emulated, String> {
-    let uart_spi = layout.uart.map_or(0, |uart| uart.interrupt.0.saturating_sub(IntId::FIRST_SPI));
+    let uart_spi = layout
+        .uart
+        .map_or(0, |uart| uart.interrupt.0.saturating_sub(IntId::FIRST_SPI));
     let version = match site.gic {
         Gic::V2(_) => Version::V2,
         Gic::V3(_) => Version::V3,
@@ -113,25 +125,39 @@ fn devices(site: &Site<'_>, spec: &DomainSpec, layout: &Layout) -> Result<Emulat
     };
     let vgic = Vgic::new(config)
         .map_err(|error| format!("{}: its interrupt controller: {error:?}", spec.path))?;
-    Ok(Emulated { vgic, uart: spec.vpl011.then(Vuart::new) })
+    Ok(Emulated {
+        vgic,
+        uart: spec.vpl011.then(Vuart::new),
+    })
 }
 
 fn map(spec: &DomainSpec, layout: &Layout) -> Map {
     let (distributor, redistributors) = match &layout.gic {
         GuestGic::V2 { distributor, .. } => (*distributor, Vec::new()),
-        GuestGic::V3 { distributor, redistributors } => (*distributor, redistributors.clone()),
+        GuestGic::V3 {
+            distributor,
+            redistributors,
+        } => (*distributor, redistributors.clone()),
     };
     Map {
         distributor,
         redistributors: redistributors.into_boxed_slice(),
         uart: layout.uart.map(|uart| (uart.range, uart.interrupt)),
-        unmapped: if spec.trap_unmapped { Unmapped::Aborts } else { Unmapped::ReadsOnes },
+        unmapped: if spec.trap_unmapped {
+            Unmapped::Aborts
+        } else {
+            Unmapped::ReadsOnes
+        },
     }
 }
 
 fn slots(site: &Site<'_>, spec: &DomainSpec, base: Stage2Base, home: usize) -> Box<[Slot]> {
     let offset = timer::now();
-    let affinities = spec.affinity.iter().copied().chain(core::iter::repeat(None));
+    let affinities = spec
+        .affinity
+        .iter()
+        .copied()
+        .chain(core::iter::repeat(None));
     (0..spec.vcpus)
         .zip(affinities)
         .map(|(number, affinity)| {
@@ -146,7 +172,9 @@ fn slots(site: &Site<'_>, spec: &DomainSpec, base: Stage2Base, home: usize) -> B
 
 fn allowed(affinity: VcpuAffinity, cpus: usize) -> CpuMask {
     let all = crate::schedule::all_cpus(cpus);
-    let Some(CpuSet(bits)) = affinity else { return all };
+    let Some(CpuSet(bits)) = affinity else {
+        return all;
+    };
     let mut mask = CpuMask::EMPTY;
     for cpu in all.iter().filter(|cpu| bits >> cpu.0 & 1 != 0) {
         mask.insert(cpu);
@@ -180,7 +208,10 @@ fn banks(frames: &mut Frames, spec: &DomainSpec, layout: &Layout) -> Result<Vec<
     } else {
         layout.backing.iter().try_for_each(|backing| {
             let extent = frames.take(backing.host).ok_or(backing.host.size())?;
-            banks.push(Bank { ipa: backing.ipa, extent });
+            banks.push(Bank {
+                ipa: backing.ipa,
+                extent,
+            });
             Ok(())
         })
     };
@@ -189,7 +220,11 @@ fn banks(frames: &mut Frames, spec: &DomainSpec, layout: &Layout) -> Result<Vec<
             let _ = frames.release(bank.extent);
         }
         let wanted = spec.memory_kib;
-        format!("{}: memory = {wanted} KiB: {} KiB of it are not free", spec.path, missing >> 10)
+        format!(
+            "{}: memory = {wanted} KiB: {} KiB of it are not free",
+            spec.path,
+            missing >> 10
+        )
     })?;
     Ok(banks)
 }
@@ -205,7 +240,10 @@ fn allocate(frames: &mut Frames, layout: &Layout, banks: &mut Vec<Bank>) -> Resu
                 .or_else(|| frames.allocate_largest(left, PAGE_SIZE))
                 .ok_or(left)?;
             let size = extent.range().size();
-            banks.push(Bank { ipa: Ipa(ipa), extent });
+            banks.push(Bank {
+                ipa: Ipa(ipa),
+                extent,
+            });
             ipa += size;
         }
     }
@@ -213,7 +251,9 @@ fn allocate(frames: &mut Frames, layout: &Layout, banks: &mut Vec<Bank>) -> Resu
 }
 
 fn whole(frames: &mut Frames, bytes: u64) -> Option<Extent> {
-    if bytes >= 1 << 30 && let Some(extent) = frames.allocate(bytes, 1 << 30) {
+    if bytes >= 1 << 30
+        && let Some(extent) = frames.allocate(bytes, 1 << 30)
+    {
         return Some(extent);
     }
     frames.allocate(bytes, BLOCK)
@@ -237,7 +277,9 @@ fn map_all(
         Err(error) => return Err((format!("its RAM cannot be mapped: {error:?}"), banks)),
     };
     let extent = site.frames.allocate(tables * PAGE_SIZE, format.root_size());
-    let Some(extent) = extent else { return Err((String::from("no memory for its tables"), banks)) };
+    let Some(extent) = extent else {
+        return Err((String::from("no memory for its tables"), banks));
+    };
     let mut pool = TablePool::new(extent);
     let root = pool.allocate_root(format.root_pages() as u64);
     let stage2 = root.and_then(|root| Stage2::new(root, format));
@@ -245,8 +287,16 @@ fn map_all(
         let _ = site.frames.release(pool.into_extent());
         return Err((String::from("no root for its tables"), banks));
     };
-    let base = Stage2Base { root, vmid: spec.id.0 as u8, control: control(format) };
-    let mut memory = Memory { banks, stage2: Some(stage2), tables: Tables { pool, base } };
+    let base = Stage2Base {
+        root,
+        vmid: spec.id.0 as u8,
+        control: control(format),
+    };
+    let mut memory = Memory {
+        banks,
+        stage2: Some(stage2),
+        tables: Tables { pool, base },
+    };
     match map_guest(site, layout, &mut memory) {
         Ok(()) => Ok(memory),
         Err(error) => {
@@ -257,8 +307,11 @@ fn map_all(
 }
 
 fn map_guest(site: &Site<'_>, layout: &Layout, memory: &mut Memory) -> Result<(), String> {
-    memory.map_banks().map_err(|error| format!("its RAM cannot be mapped: {error:?}"))?;
-    if let (GuestGic::V2 { cpu, .. }, domcfg::Gic::V2 { virt, .. }) = (&layout.gic, &site.host.gic) {
+    memory
+        .map_banks()
+        .map_err(|error| format!("its RAM cannot be mapped: {error:?}"))?;
+    if let (GuestGic::V2 { cpu, .. }, domcfg::Gic::V2 { virt, .. }) = (&layout.gic, &site.host.gic)
+    {
         // The hardware's virtual CPU interface is the guest's CPU interface.
         let bytes = cpu.size().min(virt.size());
         memory
@@ -285,7 +338,9 @@ fn fill(
         written &= memory.write(Ipa(initrd.start()), ramdisk);
     }
     if !written {
-        return Err(String::from("its device tree or ramdisk is outside its RAM"));
+        return Err(String::from(
+            "its device tree or ramdisk is outside its RAM",
+        ));
     }
     machine::stage2::synchronise_instructions();
     Ok(())

@@ -32,7 +32,10 @@ enum Bytes<'a> {
 pub fn open(module: &[u8]) -> Result<Image<'_>, String> {
     let head = module.get(..HEAD_BYTES).unwrap_or(module);
     match probe(head, module, module.len() as u64).map_err(|error| format!("{error}"))? {
-        Kernel::Plain(kernel) => Ok(Image { kernel, bytes: Bytes::Plain(module) }),
+        Kernel::Plain(kernel) => Ok(Image {
+            kernel,
+            bytes: Bytes::Plain(module),
+        }),
         Kernel::Gzip { unpacked_size } => {
             let mut gunzip = Gunzip::new(module, unpacked_size)?;
             let mut head = vec![0; HEAD_BYTES];
@@ -40,7 +43,10 @@ pub fn open(module: &[u8]) -> Result<Image<'_>, String> {
             head.truncate(length);
             gunzip.ahead = head.clone();
             match probe(&head, &[], unpacked_size) {
-                Ok(Kernel::Plain(kernel)) => Ok(Image { kernel, bytes: Bytes::Gzip(gunzip) }),
+                Ok(Kernel::Plain(kernel)) => Ok(Image {
+                    kernel,
+                    bytes: Bytes::Gzip(gunzip),
+                }),
                 // The size at the end of a stream in the stream is not known yet.
                 Ok(Kernel::Gzip { .. }) | Err(KernelError::UnpackedSize(_)) => {
                     Err(String::from("kernel is compressed twice"))
@@ -94,7 +100,13 @@ impl<'a> Gunzip<'a> {
         }
         let input = deflate_stream(module).ok_or("kernel's gzip header is damaged")?;
         let state = InflateState::new_boxed(DataFormat::Raw);
-        Ok(Self { input, state, left: unpacked_size, ahead: Vec::new(), ended: false })
+        Ok(Self {
+            input,
+            state,
+            left: unpacked_size,
+            ahead: Vec::new(),
+            ended: false,
+        })
     }
 
     /// Fills `out` as far as there is something; 0 at the end.
@@ -115,7 +127,11 @@ impl<'a> Gunzip<'a> {
         }
         match self.left.checked_sub(done as u64) {
             Some(left) => self.left = left,
-            None => return Err(String::from("kernel unpacks to more than its gzip trailer says")),
+            None => {
+                return Err(String::from(
+                    "kernel unpacks to more than its gzip trailer says",
+                ));
+            }
         }
         Ok(done)
     }
@@ -124,7 +140,9 @@ impl<'a> Gunzip<'a> {
         if self.left == 0 {
             Ok(())
         } else {
-            Err(String::from("kernel unpacks to less than its gzip trailer says"))
+            Err(String::from(
+                "kernel unpacks to less than its gzip trailer says",
+            ))
         }
     }
 }

@@ -59,7 +59,9 @@ impl TableMemory for Tables {
 impl Memory {
     /// Maps all banks as RAM.
     pub fn map_banks(&mut self) -> Result<(), MapError> {
-        let Some(stage2) = &mut self.stage2 else { return Ok(()) };
+        let Some(stage2) = &mut self.stage2 else {
+            return Ok(());
+        };
         for bank in &self.banks {
             let range = bank.extent.range();
             stage2.map(
@@ -75,7 +77,9 @@ impl Memory {
 
     /// Maps a device of the host's into the guest.
     pub fn map_device(&mut self, ipa: Ipa, pa: Pa, bytes: u64) -> Result<(), MapError> {
-        let Some(stage2) = &mut self.stage2 else { return Ok(()) };
+        let Some(stage2) = &mut self.stage2 else {
+            return Ok(());
+        };
         stage2.map(&mut self.tables, ipa, pa, bytes, Attributes::DEVICE)
     }
 
@@ -84,7 +88,8 @@ impl Memory {
     #[must_use]
     pub fn write(&self, at: Ipa, data: &[u8]) -> bool {
         self.each_part(at, data.len(), |extent, offset, part| {
-            data.get(part).is_some_and(|data| extent.write(offset, data))
+            data.get(part)
+                .is_some_and(|data| extent.write(offset, data))
         })
     }
 
@@ -93,7 +98,8 @@ impl Memory {
     pub fn read(&self, at: Ipa, data: &mut [u8]) -> bool {
         let length = data.len();
         self.each_part(at, length, |extent, offset, part| {
-            data.get_mut(part).is_some_and(|data| extent.read(offset, data))
+            data.get_mut(part)
+                .is_some_and(|data| extent.read(offset, data))
         })
     }
 
@@ -105,8 +111,12 @@ impl Memory {
     ) -> bool {
         let mut done = 0;
         while done < length {
-            let Some(address) = at.0.checked_add(done as u64) else { return false };
-            let Some((bank, offset)) = self.find(address) else { return false };
+            let Some(address) = at.0.checked_add(done as u64) else {
+                return false;
+            };
+            let Some((bank, offset)) = self.find(address) else {
+                return false;
+            };
             let here = ((bank.extent.range().size() - offset) as usize).min(length - done);
             if !part(&bank.extent, offset, done..done + here) {
                 return false;
@@ -125,7 +135,10 @@ impl Memory {
 
     /// Bytes of RAM.
     pub fn bytes(&self) -> u64 {
-        self.banks.iter().map(|bank| bank.extent.range().size()).sum()
+        self.banks
+            .iter()
+            .map(|bank| bank.extent.range().size())
+            .sum()
     }
 }
 

@@ -7,7 +7,7 @@ pub mod memory;
 use abi::{CpuId, DomId, Ipa, Range, VcpuId};
 use alloc::boxed::Box;
 use alloc::string::String;
-use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 
 use machine::claim::Claim;
 use machine::lock::{Control, Devices, Lock};
@@ -85,12 +85,52 @@ pub struct Slot {
     /// Its registers, held by the CPU on which it is resident.
     pub registers: Claim<Registers>,
     /// Its interrupts changed: it must look at them before it runs on.
-    pub attention: AtomicBool,
+    pub attention: Attention,
+    /// It is among the sleepers of its home CPU.
+    pub asleep: AtomicBool,
+    /// It is resident on its home CPU and was chosen to run there.
+    pub runs: AtomicBool,
     /// It was turned on and must start from its entry point.
     pub starting: AtomicBool,
     /// Where it may run.
     pub affinity: CpuMask,
     home: AtomicU16,
+}
+
+/// What of a vCPU's interrupts has changed since it last looked.
+#[derive(Default)]
+pub struct Attention(AtomicU8);
+
+/// How much has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Private interrupts became pending, and that is all.
+    Pending = 1,
+    /// Anything.
+    Anything = 3,
+}
+
+impl Attention {
+    /// Something has changed. What was stored before is seen by who takes it.
+    pub fn raise(&self, changed: Changed) {
+        self.0.fetch_or(changed as u8, Ordering::Release);
+    }
+
+    /// Whether something has changed.
+    #[inline]
+    pub fn is_raised(&self) -> bool {
+        // Acquire: pairs with the release in `raise`.
+        self.0.load(Ordering::Acquire) != 0
+    }
+
+    /// What has changed, if anything; from now on nothing has.
+    pub fn take(&self) -> Option<Changed> {
+        match self.0.swap(0, Ordering::AcqRel) {
+            0 => None,
+            1 => Some(Changed::Pending),
+            _ => Some(Changed::Anything),
+        }
+    }
 }
 
 /// A vCPU's registers and what else belongs to whoever runs it.
@@ -106,8 +146,13 @@ impl Slot {
     pub fn new(id: VcpuId, cpu: Vcpu, affinity: CpuMask, home: CpuId) -> Self {
         Self {
             id,
-            registers: Claim::new(Registers { cpu, physical_timer: Default::default() }),
-            attention: AtomicBool::new(false),
+            registers: Claim::new(Registers {
+                cpu,
+                physical_timer: Default::default(),
+            }),
+            attention: Attention::default(),
+            asleep: AtomicBool::new(false),
+            runs: AtomicBool::new(false),
             starting: AtomicBool::new(false),
             affinity,
             home: AtomicU16::new(home.0),

@@ -28,7 +28,9 @@ pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, count: u64, buffer: u64) -> 
 }
 
 fn write(cpu: &mut Cpu<'_>, count: u32, buffer: u64) -> Result {
-    let Some((domain, _)) = cpu.resident() else { return Err(Errno::Srch) };
+    let Some((domain, _)) = cpu.resident() else {
+        return Err(Errno::Srch);
+    };
     let (mut left, mut at) = (count, buffer);
     for _ in 0..CHUNKS {
         if left == 0 {
@@ -36,9 +38,14 @@ fn write(cpu: &mut Cpu<'_>, count: u32, buffer: u64) -> Result {
         }
         let mut chunk = [0; CHUNK];
         let length = (left as usize).min(CHUNK);
-        let Some(bytes) = chunk.get_mut(..length) else { return Err(Errno::Fault) };
+        let Some(bytes) = chunk.get_mut(..length) else {
+            return Err(Errno::Fault);
+        };
         guest_memory::read(cpu, at, bytes)?;
-        cpu.system.console.lock(&mut cpu.token).guest_write(domain.id, bytes);
+        cpu.system
+            .console
+            .lock(&mut cpu.token)
+            .guest_write(domain.id, bytes);
         left -= length as u32;
         at = at.wrapping_add(length as u64);
     }

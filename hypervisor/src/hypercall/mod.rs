@@ -24,7 +24,9 @@ pub fn dispatch(cpu: &mut Cpu<'_>) -> Next {
         let x = |index| registers.cpu.register(index);
         (x(16), [x(0), x(1), x(2), x(3), x(4)])
     });
-    let Some((number, [first, second, third, ..])) = read else { return Next::Choose };
+    let Some((number, [first, second, third, ..])) = read else {
+        return Next::Choose;
+    };
     let result = match number {
         hypercall::XEN_VERSION => xen_version::call(cpu, first, second),
         hypercall::CONSOLE_IO => console_io::call(cpu, first, second, third),

@@ -206,6 +206,14 @@ impl Vuart {
         Some(byte)
     }
 
+    /// The next byte that collected, held or not: for emptying the transmitter before it is
+    /// released, so that what is written meanwhile stays behind.
+    pub fn take_collected(&mut self) -> Option<u8> {
+        let byte = self.tx.pop()?;
+        self.update_transmit();
+        Some(byte)
+    }
+
     /// The interrupt output, to be looked at after every other call.
     pub const fn interrupt(&self) -> Level {
         if self.state.raw & self.state.mask != 0 {

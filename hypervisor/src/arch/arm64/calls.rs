@@ -2,8 +2,8 @@
 
 use ::console::Level;
 use abi::{VcpuSet, psci, smccc};
+use lifecycle::PsciError;
 use lifecycle::psci::{Call, MIGRATION_NOT_REQUIRED, decode, features};
-use lifecycle::{Effects, PsciError};
 
 use crate::run::{Cpu, Next};
 
@@ -13,7 +13,9 @@ pub fn call(cpu: &mut Cpu<'_>) -> Next {
         let x = |index| registers.cpu.register(index);
         (x(0), [x(1), x(2), x(3)])
     });
-    let Some((function, arguments)) = arguments else { return Next::Choose };
+    let Some((function, arguments)) = arguments else {
+        return Next::Choose;
+    };
     let call = decode(function as u32, arguments);
     match call {
         Call::Version => cpu.answer(psci::VERSION_1_1),
@@ -29,8 +31,11 @@ pub fn call(cpu: &mut Cpu<'_>) -> Next {
             let _ = cpu.answer(sign_extend(psci::SUCCESS));
             cpu.wait()
         }
-        Call::AffinityInfo { .. }
-        | Call::CpuOn { .. }
+        Call::AffinityInfo {
+            target,
+            lowest_level,
+        } => affinity_info(cpu, target, lowest_level),
+        Call::CpuOn { .. }
         | Call::CpuOff
         | Call::SystemOff
         | Call::SystemReset
@@ -38,7 +43,10 @@ pub fn call(cpu: &mut Cpu<'_>) -> Next {
         Call::Unknown => {
             // Every kernel asks for services that may not be there: worth a line, but no warning.
             let function = function as u32;
-            cpu.remark(Level::Info, format_args!("unknown SMC or HVC function {function:#x}\n"));
+            cpu.remark(
+                Level::Info,
+                format_args!("unknown SMC or HVC function {function:#x}\n"),
+            );
             cpu.answer(smccc::UNKNOWN)
         }
     }
@@ -67,37 +75,40 @@ const fn sign_extend(code: i32) -> u64 {
     code as i64 as u64
 }
 
-fn power(cpu: &mut Cpu<'_>, call: Call) -> Next {
-    enum Answer {
-        Value(u64),
-        Effects(Effects),
+fn affinity_info(cpu: &mut Cpu<'_>, target: u64, lowest_level: u64) -> Next {
+    match cpu.with_life(|life, _| life.state.affinity_info(target, lowest_level)) {
+        Some(Ok(info)) => cpu.answer(info as u64),
+        Some(Err(error)) => refuse(cpu, error),
+        None => Next::Choose,
     }
-    let result = cpu.with_life(|life, vcpu| match call {
-        Call::AffinityInfo { target, lowest_level } => {
-            life.state.affinity_info(target, lowest_level).map(|info| Answer::Value(info as u64))
-        }
-        Call::CpuOn { target, entry, context } => {
-            life.state.cpu_on(vcpu, target, entry, context).map(Answer::Effects)
-        }
-        Call::CpuOff => life.state.cpu_off(vcpu).map(Answer::Effects),
-        Call::SystemOff => life.state.system_off(vcpu, VcpuSet::EMPTY).map(Answer::Effects),
-        Call::SystemReset => life.state.system_reset(vcpu, VcpuSet::EMPTY).map(Answer::Effects),
-        Call::SystemSuspend { entry, context } => life
-            .state
-            .system_suspend(vcpu, entry, context)
-            .map(Answer::Effects),
+}
+
+fn refuse(cpu: &mut Cpu<'_>, error: PsciError) -> Next {
+    match error.code() {
+        Some(code) => cpu.answer(sign_extend(code)),
+        None => Next::Choose,
+    }
+}
+
+fn power(cpu: &mut Cpu<'_>, call: Call) -> Next {
+    let result = cpu.change_life(|life, vcpu| match call {
+        Call::CpuOn {
+            target,
+            entry,
+            context,
+        } => life.state.cpu_on(vcpu, target, entry, context),
+        Call::CpuOff => life.state.cpu_off(vcpu),
+        Call::SystemOff => life.state.system_off(vcpu, VcpuSet::EMPTY),
+        Call::SystemReset => life.state.system_reset(vcpu, VcpuSet::EMPTY),
+        Call::SystemSuspend { entry, context } => life.state.system_suspend(vcpu, entry, context),
         _ => Err(PsciError::InvalidParameters),
     });
     match result {
         None => Next::Choose,
-        Some(Ok(Answer::Value(value))) => cpu.answer(value),
-        Some(Ok(Answer::Effects(effects))) => {
+        Some(Ok(next)) => {
             let _ = cpu.answer(sign_extend(psci::SUCCESS));
-            cpu.apply(effects)
+            next
         }
-        Some(Err(error)) => match error.code() {
-            Some(code) => cpu.answer(sign_extend(code)),
-            None => Next::Choose,
-        },
+        Some(Err(error)) => refuse(cpu, error),
     }
 }

@@ -41,7 +41,10 @@ pub fn visible(register: Sysreg, hardware: u64) -> u64 {
         PFR1 => with(keep(hardware, &[0, 4]), 4, field(hardware, 4).min(2)),
         DFR0 => debug_features(hardware),
         // Instructions without state of their own. TME (24) has.
-        ISAR0 => keep(hardware, &[4, 8, 12, 16, 20, 28, 32, 36, 40, 44, 48, 52, 56, 60]),
+        ISAR0 => keep(
+            hardware,
+            &[4, 8, 12, 16, 20, 28, 32, 36, 40, 44, 48, 52, 56, 60],
+        ),
         // DPB, JSCVT, FCMA, LRCPC, FRINTTS, SB, SPECRES, BF16, DGH, I8MM. Pointer authentication
         // (4, 8, 24, 28) has keys that are not switched; XS (56) and LS64 (60) need HCRX_EL2.
         ISAR1 => keep(hardware, &[0, 12, 16, 20, 32, 36, 40, 44, 48, 52]),
@@ -109,9 +112,16 @@ mod tests {
         assert_eq!(field(visible(DFR0, everything), 8), 0, "PMU");
         assert_eq!(field(visible(DFR0, everything), 32), 0, "SPE");
         for low in [4, 8, 24, 28] {
-            assert_eq!(field(visible(ISAR1, everything), low), 0, "pointer authentication");
+            assert_eq!(
+                field(visible(ISAR1, everything), low),
+                0,
+                "pointer authentication"
+            );
         }
-        assert_eq!(field(visible(ISAR2, everything), 8) | field(visible(ISAR2, everything), 12), 0);
+        assert_eq!(
+            field(visible(ISAR2, everything), 8) | field(visible(ISAR2, everything), 12),
+            0
+        );
         assert_eq!(visible(Sysreg::new(3, 0, 0, 4, 4), everything), 0, "SVE");
         assert_eq!(visible(Sysreg::new(3, 0, 0, 4, 5), everything), 0, "SME");
     }

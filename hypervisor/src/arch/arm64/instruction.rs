@@ -43,9 +43,23 @@ pub fn post_indexed(instruction: u32) -> Option<PostIndexed> {
         return None;
     }
     let immediate = i64::from(instruction >> 12 & 0x1ff);
-    let offset = if immediate >= 0x100 { immediate - 0x200 } else { immediate };
-    let transfer = Transfer { direction, width, register, sign_extend, to_64_bits };
-    Some(PostIndexed { transfer, base, offset })
+    let offset = if immediate >= 0x100 {
+        immediate - 0x200
+    } else {
+        immediate
+    };
+    let transfer = Transfer {
+        direction,
+        width,
+        register,
+        sign_extend,
+        to_64_bits,
+    };
+    Some(PostIndexed {
+        transfer,
+        base,
+        offset,
+    })
 }
 
 #[cfg(test)]
@@ -57,12 +71,18 @@ mod tests {
         // ldr w0, [x1], #4
         let load = post_indexed(0xb840_4420).unwrap();
         assert_eq!((load.base, load.offset), (1, 4));
-        assert_eq!((load.transfer.width, load.transfer.register), (Width::Word, 0));
+        assert_eq!(
+            (load.transfer.width, load.transfer.register),
+            (Width::Word, 0)
+        );
         assert_eq!(load.transfer.direction, Direction::Read);
         // str x2, [x3], #-8
         let store = post_indexed(0xf81f_8462).unwrap();
         assert_eq!((store.base, store.offset), (3, -8));
-        assert_eq!((store.transfer.direction, store.transfer.width), (Direction::Write, Width::Double));
+        assert_eq!(
+            (store.transfer.direction, store.transfer.width),
+            (Direction::Write, Width::Double)
+        );
         // ldrsb x4, [x5], #1
         let signed = post_indexed(0x3880_14a4).unwrap();
         assert!(signed.transfer.sign_extend && signed.transfer.to_64_bits);

@@ -2,7 +2,7 @@
 //!
 //! A table by encoding. What is not in it is undefined for a guest (Arm ARM D1.4).
 
-use abi::arm;
+use abi::{IntId, arm};
 use machine::exit::{Direction, Sysreg, SysregAccess};
 use machine::timer as host_timer;
 use vgic::Level;
@@ -35,7 +35,8 @@ pub fn emulate(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
     };
     if access.register == ICC_SGI1R_EL1 && access.direction == Direction::Write {
         cpu.skip_instruction();
-        return cpu.with_vgic(|devices, vcpu| devices.vgic.send_sgi_v3(vcpu, value));
+        let intid = IntId((value >> 24 & 0xf) as u32);
+        return cpu.make_pending(intid, |devices, vcpu| devices.vgic.send_sgi_v3(vcpu, value));
     }
     let outcome = match access.register {
         CNTP_TVAL_EL0 | CNTP_CTL_EL0 | CNTP_CVAL_EL0 => return physical_timer(cpu, access, value),
@@ -52,7 +53,11 @@ pub fn emulate(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
         Outcome::Undefined => {
             cpu.report(format_args!(
                 "{} of system register {}: undefined\n",
-                if access.direction == Direction::Read { "read" } else { "write" },
+                if access.direction == Direction::Read {
+                    "read"
+                } else {
+                    "write"
+                },
                 access.register
             ));
             cpu.inject_undefined();
@@ -141,11 +146,15 @@ fn physical_timer(cpu: &mut Cpu<'_>, access: SysregAccess, value: u64) -> Next {
 /// Brings the physical timer's interrupt line up to date.
 pub fn update_physical_timer(cpu: &mut Cpu<'_>) -> Next {
     let now = host_timer::now();
-    let fires = cpu.with_registers(|registers| registers.physical_timer.fires(now));
-    let level = if fires == Some(true) { Level::High } else { Level::Low };
-    let next = cpu.with_vgic(|devices, vcpu| {
-        devices.vgic.set_level(vcpu, arm::PHYSICAL_TIMER, level)
-    });
+    let fires = cpu.with_registers(|registers| registers.physical_timer.change(now));
+    // Usually the line is what it was.
+    let Some(Some(fires)) = fires else {
+        cpu.arm_timer();
+        return Next::Run;
+    };
+    let level = if fires { Level::High } else { Level::Low };
+    let next =
+        cpu.with_vgic(|devices, vcpu| devices.vgic.set_level(vcpu, arm::PHYSICAL_TIMER, level));
     cpu.arm_timer();
     next
 }

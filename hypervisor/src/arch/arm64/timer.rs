@@ -13,6 +13,8 @@ const STATUS: u64 = 1 << 2;
 pub struct PhysicalTimer {
     control: u64,
     compare: u64,
+    /// The line's level as it was last told.
+    high: bool,
 }
 
 impl PhysicalTimer {
@@ -53,9 +55,19 @@ impl PhysicalTimer {
         self.control & (ENABLE | MASK) == ENABLE && now >= self.compare
     }
 
-    /// When its line will rise, if it is not high at counter `now`.
-    pub fn deadline(&self, now: u64) -> Option<u64> {
-        (self.control & (ENABLE | MASK) == ENABLE && now < self.compare).then_some(self.compare)
+    /// The level of its line at counter `now`, if it has changed since this was last asked: true is
+    /// high.
+    pub fn change(&mut self, now: u64) -> Option<bool> {
+        let high = self.fires(now);
+        let changed = high != self.high;
+        self.high = high;
+        changed.then_some(high)
+    }
+
+    /// When its line is to be told of next: in the past if it has risen since the last
+    /// [`change`](Self::change), `None` if it cannot rise.
+    pub fn deadline(&self) -> Option<u64> {
+        (self.control & (ENABLE | MASK) == ENABLE && !self.high).then_some(self.compare)
     }
 }
 
@@ -69,9 +81,23 @@ mod tests {
         timer.set_remaining(100, 1000);
         timer.set_control(ENABLE);
         assert!(!timer.fires(1099) && timer.fires(1100));
-        assert_eq!(timer.deadline(1000), Some(1100));
+        assert_eq!(timer.deadline(), Some(1100));
         assert_eq!(timer.control(1100), ENABLE | STATUS);
         assert_eq!(timer.remaining(1101), 0xffff_ffff);
+    }
+
+    #[test]
+    fn a_line_that_rose_unseen_is_still_due() {
+        let mut timer = PhysicalTimer::default();
+        timer.set_compare(50);
+        timer.set_control(ENABLE);
+        assert_eq!(timer.change(49), None);
+        assert_eq!(timer.deadline(), Some(50));
+        assert_eq!(timer.change(60), Some(true));
+        assert_eq!(timer.deadline(), None);
+        timer.set_compare(100);
+        assert_eq!(timer.change(60), Some(false));
+        assert_eq!(timer.deadline(), Some(100));
     }
 
     #[test]
@@ -80,7 +106,7 @@ mod tests {
         timer.set_control(u64::MAX);
         assert_eq!(timer.control(1), ENABLE | MASK | STATUS);
         assert!(!timer.fires(1));
-        assert_eq!(timer.deadline(0), None);
+        assert_eq!(timer.deadline(), None);
     }
 
     #[test]

@@ -1,0 +1,156 @@
+//! Which vCPU's registers are in this CPU: moving them in and out.
+//!
+//! A vCPU stays resident until another is chosen, it moved to another CPU, or its domain ended: while
+//! it waits and nobody else wants the CPU, nothing is moved at all.
+
+use core::sync::atomic::{Ordering, fence};
+
+use machine::gic::{Active, Underflow};
+use machine::timer;
+use sched::VcpuKey;
+use vgic::MAX_LIST_REGISTERS;
+
+use super::list_registers::{read_back, write_out};
+use super::{Cpu, Next, Resident, earlier};
+use crate::arch::arm64::sysreg;
+
+impl Cpu<'_> {
+    pub(super) fn make_resident(&mut self, key: VcpuKey) -> bool {
+        if let Some(resident) = &self.resident
+            && (resident.domain.id, resident.slot.id) == (key.domain, key.vcpu)
+        {
+            if resident.slot.starting.load(Ordering::Relaxed) {
+                self.leave();
+            } else {
+                resident.slot.runs.store(true, Ordering::Relaxed);
+                return true;
+            }
+        }
+        self.leave();
+        let system = self.system;
+        let Some(domain) = system.domain(key.domain) else {
+            return false;
+        };
+        let Some(slot) = domain.slot(key.vcpu) else {
+            return false;
+        };
+        // Another CPU may still be putting its registers away: it comes round again.
+        let Some(mut registers) = slot.registers.try_claim() else {
+            return false;
+        };
+        // From here on the memory stays, as taking it back begins with all claims: but it may have
+        // begun before, when a wake-up was on its way still.
+        if domain.ending.load(Ordering::Acquire) {
+            drop(registers);
+            self.shared
+                .queue
+                .lock(&mut self.token)
+                .forget(key, timer::now());
+            return false;
+        }
+        if slot.starting.swap(false, Ordering::Acquire) {
+            let mut life = domain.control.lock(&mut self.token);
+            if let Some(entry) = life.state.take_entry(slot.id) {
+                registers.cpu.reset(entry.address, entry.context);
+                registers.physical_timer = Default::default();
+                let (_, token) = life.split();
+                // Nothing of it is listed, so nobody else is concerned.
+                let _ = domain.devices.lock(token).vgic.reset_vcpu(slot.id);
+            }
+        }
+        registers.cpu.load(&system.gic);
+        slot.runs.store(true, Ordering::Relaxed);
+        self.resident = Some(Resident {
+            domain,
+            slot,
+            registers,
+        });
+        self.load_interrupts();
+        let _ = sysreg::update_physical_timer(self);
+        true
+    }
+
+    /// Fills the list registers of a vCPU that was just loaded.
+    fn load_interrupts(&mut self) {
+        let Some(resident) = &self.resident else {
+            return;
+        };
+        let (domain, vcpu) = (resident.domain, resident.slot.id);
+        let _ = resident.slot.attention.take();
+        fence(Ordering::SeqCst);
+        let (wake, in_flight) = {
+            let mut devices = domain.devices.lock(&mut self.token);
+            let most = self.system.gic.list_registers().min(MAX_LIST_REGISTERS);
+            let wake = write_out(self.system, self.shared.id, &mut devices, vcpu, most);
+            (wake, devices.vgic.timer_in_flight(vcpu))
+        };
+        if in_flight {
+            let timer = self.system.interrupts.virtual_timer;
+            self.system
+                .gic
+                .set_private_active(self.shared.id, timer, Active::Yes);
+        }
+        self.overtaken |= self.wake(domain, wake) == Next::Choose;
+    }
+
+    /// Takes the resident vCPU's registers out of the CPU.
+    pub fn leave(&mut self) {
+        let Some(mut resident) = self.resident.take() else {
+            return;
+        };
+        let vcpu = resident.slot.id;
+        resident.slot.runs.store(false, Ordering::Relaxed);
+        let (wake, in_flight) = {
+            let mut devices = resident.domain.devices.lock(&mut self.token);
+            let used = devices.vgic.in_use(vcpu);
+            let mut effect = read_back(self.system, &mut devices, vcpu);
+            effect.add(devices.vgic.unload(vcpu));
+            for index in 0..used {
+                self.system.gic.write_list_register(index, 0);
+            }
+            self.system.gic.set_underflow(Underflow::Quiet);
+            (effect.wake, devices.vgic.timer_in_flight(vcpu))
+        };
+        if in_flight {
+            let timer = self.system.interrupts.virtual_timer;
+            self.system
+                .gic
+                .set_private_active(self.shared.id, timer, Active::No);
+        }
+        resident.registers.cpu.save(&self.system.gic);
+        let physical = resident.registers.physical_timer.deadline();
+        let deadline = earlier(physical, resident.registers.cpu.timer_deadline());
+        let key = VcpuKey {
+            domain: resident.domain.id,
+            vcpu,
+        };
+        self.shared
+            .queue
+            .lock(&mut self.token)
+            .set_deadline(key, deadline);
+        self.sleepers = earlier(self.sleepers, deadline);
+        let domain = resident.domain;
+        drop(resident);
+        let mut others = wake;
+        others.remove(vcpu);
+        self.overtaken |= self.wake(domain, others) == Next::Choose;
+    }
+
+    /// Lets go of a vCPU that is to run on another CPU, which waits for its registers.
+    pub(super) fn leave_if_moved(&mut self) {
+        if let Some(resident) = &self.resident
+            && resident.slot.home() != self.shared.id
+        {
+            self.leave();
+        }
+    }
+
+    /// Lets go of a vCPU whose domain has ended.
+    pub(super) fn leave_if_ending(&mut self) {
+        if let Some(resident) = &self.resident
+            && resident.domain.ending.load(Ordering::Acquire)
+        {
+            self.leave();
+        }
+    }
+}
