@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use machine::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ::console::{Focus, Level, SwitchKey, Thresholds, Timestamps};
 use domcfg::{

@@ -2,7 +2,7 @@
 
 use ::console::{Input, Target};
 use abi::VcpuSet;
-use core::sync::atomic::Ordering;
+use machine::atomic::Ordering;
 use machine::gic::KICK;
 use vuart::Received;
 

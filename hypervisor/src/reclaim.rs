@@ -2,7 +2,7 @@
 //! whichever CPU comes by.
 
 use abi::PAGE_SIZE;
-use core::sync::atomic::Ordering;
+use machine::atomic::Ordering;
 
 use ::console::Level;
 use lifecycle::{DomainState, Reason};

@@ -5,7 +5,7 @@
 
 use abi::{CpuId, VcpuId, VcpuSet};
 use core::fmt;
-use core::sync::atomic::{Ordering, fence};
+use machine::atomic::{Ordering, fence};
 
 use ::console::Level;
 use lifecycle::Effects;

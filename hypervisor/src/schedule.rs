@@ -7,7 +7,7 @@
 
 use abi::{CpuId, VcpuSet};
 use alloc::vec::Vec;
-use core::sync::atomic::{Ordering, fence};
+use machine::atomic::{Ordering, fence};
 
 use machine::lock::{Before, RunQueue as Rank, Token};
 use machine::timer;

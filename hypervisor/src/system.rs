@@ -3,7 +3,7 @@
 use abi::{CpuId, DomId, IntId};
 use alloc::boxed::Box;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use machine::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use machine::Conduit;
 use machine::frames::Frames;

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicBool;
+use machine::atomic::AtomicBool;
 
 use domcfg::layout::{GuestGic, Layout, Placement};
 use domcfg::{CpuSet, DomainSpec, HostSpec, VcpuAffinity, guest_tree, layout};

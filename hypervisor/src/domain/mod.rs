@@ -7,7 +7,7 @@ pub mod memory;
 use abi::{CpuId, DomId, Ipa, Range, VcpuId};
 use alloc::boxed::Box;
 use alloc::string::String;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
+use machine::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 
 use machine::claim::Claim;
 use machine::lock::{Control, Devices, Lock};

@@ -4,7 +4,7 @@
 //! vCPU they are read back, and only if that or the change concerns them are they written anew.
 
 use abi::{CpuId, IntId, VcpuId, VcpuSet};
-use core::sync::atomic::{Ordering, fence};
+use machine::atomic::{Ordering, fence};
 
 use machine::gic::{Active, Underflow};
 use vgic::{Effect, ListRegister, MAX_LIST_REGISTERS, Quick};

@@ -3,7 +3,7 @@
 //! A vCPU stays resident until another is chosen, it moved to another CPU, or its domain ended: while
 //! it waits and nobody else wants the CPU, nothing is moved at all.
 
-use core::sync::atomic::{Ordering, fence};
+use machine::atomic::{Ordering, fence};
 
 use machine::gic::{Active, Underflow};
 use machine::timer;
