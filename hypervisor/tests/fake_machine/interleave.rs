@@ -3,6 +3,8 @@
 //! By turns where a turn is the unit; and by locks, where a CPU can be overtaken at every lock that
 //! it takes or gives back (see [`machine::Scene`]), for all orders with a few such switches.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -271,6 +273,52 @@ fn no_order_of_locks_loses_a_wake_up_of_one_that_falls_asleep_first() {
         points
     });
     assert!(played > 20, "{played} schedules");
+}
+
+#[test]
+fn an_sgi_that_comes_while_the_one_before_ends_is_not_lost() {
+    let mut pair = listening();
+    let owed = Arc::new(AtomicBool::new(false));
+    let send = |pair: &Pair| {
+        let owed = owed.clone();
+        pair.script(A, move |guest| {
+            owed.store(true, Ordering::SeqCst);
+            guest.write_register(SGI1R, KICK_B)
+        });
+    };
+    let played = explore(2, |switches| {
+        send(&pair);
+        pair.settle(&[A]);
+        send(&pair);
+        let taken = owed.clone();
+        pair.script(B, move |guest| {
+            taken.store(false, Ordering::SeqCst);
+            let intid = guest.acknowledge()?;
+            guest.then(move |guest: &mut Guest<'_>| {
+                guest.end(intid);
+                guest.wait()
+            });
+            None
+        });
+        let points = pair.play(switches, [1, 4]);
+        pair.settle(&[A, B]);
+        if owed.load(Ordering::SeqCst) {
+            take(&mut pair, switches);
+        } else {
+            drain(&mut pair);
+        }
+        points
+    });
+    assert!(played > 20, "{played} schedules");
+}
+
+/// Leaves B with nothing to take, and awake.
+fn drain(pair: &mut Pair) {
+    for _ in 0..3 {
+        pair.script(A, |guest| guest.write_register(SGI1R, KICK_B));
+        pair.settle(&[A]);
+        take(pair, &[]);
+    }
 }
 
 #[test]
