@@ -317,12 +317,13 @@ fn private(interrupts: HostInterrupts) -> [abi::IntId; 3] {
     ]
 }
 
-/// The nodes' numbers with the boot CPU's first: the order of the logical numbers.
+/// The numbers of the nodes of all CPUs but the boot CPU, in the order of the logical numbers.
 fn cpu_order(host: &HostSpec) -> Vec<usize> {
     let own = machine::cpu::affinity();
     let boot = host.cpus.iter().position(|cpu| cpu.mpidr == own);
-    let others = (0..host.cpus.len()).filter(|index| Some(*index) != boot);
-    boot.into_iter().chain(others).collect()
+    (0..host.cpus.len())
+        .filter(|index| Some(*index) != boot)
+        .collect()
 }
 
 /// Starts the other CPUs and gives the logical numbers of those that run.
@@ -334,7 +335,7 @@ fn start_cpus(
     token: &mut Token<Unlocked>,
 ) -> Vec<CpuId> {
     let mut online = Vec::from([CpuId(0)]);
-    for index in order.iter().skip(1) {
+    for index in order {
         if online.len() >= most.min(usize::from(domcfg::CpuSet::MAX)) {
             break;
         }

@@ -36,7 +36,10 @@ pub fn handle(cpu: &mut Cpu<'_>, abort: DataAbort) -> Next {
 /// A post-indexed load or store, which the syndrome does not describe: the instruction does.
 #[cold]
 fn write_back(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort) -> Next {
-    let Some(decoded) = fetch(cpu).and_then(instruction::post_indexed) else {
+    // 32-bit code of a user process has other encodings.
+    let is_64_bit = cpu.with_registers(|registers| !registers.cpu.is_32_bit()) == Some(true);
+    let fetched = if is_64_bit { fetch(cpu) } else { None };
+    let Some(decoded) = fetched.and_then(instruction::post_indexed) else {
         return refuse(cpu, abort);
     };
     let before = cpu.with_registers(|registers| registers.cpu.pc());
@@ -89,7 +92,7 @@ fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transf
 
 #[cold]
 fn refuse(cpu: &mut Cpu<'_>, abort: DataAbort) -> Next {
-    let direction = match abort.transfer.map(|transfer| transfer.direction) {
+    let direction = match abort.transfer.map(|transfer| transfer.direction()) {
         Some(Direction::Read) => "read",
         Some(Direction::Write) => "write",
         None => "access",
@@ -106,10 +109,10 @@ fn refuse(cpu: &mut Cpu<'_>, abort: DataAbort) -> Next {
 #[inline]
 fn finish(cpu: &mut Cpu<'_>, transfer: Transfer, value: u64) {
     cpu.with_registers(|registers| {
-        if transfer.direction == Direction::Read {
+        if transfer.direction() == Direction::Read {
             registers
                 .cpu
-                .set_register(transfer.register, transfer.extend(value));
+                .set_register(transfer.register(), transfer.extend(value));
         }
         registers.cpu.skip_instruction();
     });
@@ -117,7 +120,7 @@ fn finish(cpu: &mut Cpu<'_>, transfer: Transfer, value: u64) {
 
 #[inline]
 fn stored(cpu: &mut Cpu<'_>, transfer: Transfer) -> u64 {
-    let value = cpu.with_registers(|registers| registers.cpu.register(transfer.register));
+    let value = cpu.with_registers(|registers| registers.cpu.register(transfer.register()));
     transfer.truncate(value.unwrap_or(0))
 }
 
@@ -138,8 +141,8 @@ enum Frame {
 }
 
 fn gic(cpu: &mut Cpu<'_>, abort: DataAbort, transfer: Transfer, frame: Frame) -> Next {
-    let width = gic_width(transfer.width);
-    match transfer.direction {
+    let width = gic_width(transfer.width());
+    match transfer.direction() {
         Direction::Read => gic_read(cpu, abort, transfer, frame, width),
         Direction::Write => gic_write(cpu, abort, transfer, frame, width),
     }
@@ -254,8 +257,8 @@ fn uart(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transfer
         return Next::Run;
     };
     let offset = (abort.address.0 - window.start()) as u32;
-    let width = uart_width(transfer.width);
-    let value = match transfer.direction {
+    let width = uart_width(transfer.width());
+    let value = match transfer.direction() {
         Direction::Read => 0,
         Direction::Write => stored(cpu, transfer) as u32,
     };
@@ -263,7 +266,7 @@ fn uart(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transfer
     let (wake, outcome) = {
         let mut devices = domain.devices.lock(&mut cpu.token);
         let mut outcome = Outcome::Refused;
-        let wake = devices.with_uart(domain, |uart| match transfer.direction {
+        let wake = devices.with_uart(domain, |uart| match transfer.direction() {
             Direction::Read => {
                 if let Ok(value) = uart.read(offset, width) {
                     outcome = Outcome::Done(u64::from(value));

@@ -73,39 +73,88 @@ pub enum Direction {
     Write,
 }
 
-/// How a guest's load or store moves its data; what emulating it needs.
+/// How a guest's load or store moves its data; what emulating it needs. Laid out as the syndrome's
+/// bits 24:0 (Arm ARM D24.2.39, ISS encoding of a Data Abort).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transfer {
-    /// Load or store.
-    pub direction: Direction,
-    /// Bytes moved.
-    pub width: Width,
-    /// The general register, 31 being the zero register.
-    pub register: u8,
-    /// Whether a load extends the sign.
-    pub sign_extend: bool,
-    /// Whether a load fills 64 bits of the register (otherwise 32, the upper ones zero).
-    pub to_64_bits: bool,
-}
+pub struct Transfer(u32);
 
 impl Transfer {
-    /// What a load puts into its register, when the device gave `raw`.
-    pub const fn extend(self, raw: u64) -> u64 {
-        let bits = self.width.bytes() * 8;
-        let unused = 64 - bits;
-        let value = if self.sign_extend {
-            (((raw << unused) as i64) >> unused) as u64
-        } else {
-            (raw << unused) >> unused
+    const WIDTH: u32 = 22;
+    const SIGN_EXTEND: u32 = 1 << 21;
+    const REGISTER: u32 = 16;
+    const TO_64_BITS: u32 = 1 << 15;
+    const WRITE: u32 = 1 << 6;
+
+    /// A store of `width` from `register`, 31 being the zero register.
+    pub const fn store(width: Width, register: u8) -> Self {
+        Self(width as u32 * (1 << Self::WIDTH) | (register as u32 & 31) << Self::REGISTER | Self::WRITE)
+    }
+
+    /// A load of `width` to `register`, 31 being the zero register.
+    pub const fn load(width: Width, register: u8, extend: Extend) -> Self {
+        let extension = match extend {
+            Extend::Zero => match width {
+                Width::Double => Self::TO_64_BITS,
+                _ => 0,
+            },
+            Extend::SignTo32 => Self::SIGN_EXTEND,
+            Extend::SignTo64 => Self::SIGN_EXTEND | Self::TO_64_BITS,
         };
-        if self.to_64_bits { value } else { value & 0xffff_ffff }
+        Self(width as u32 * (1 << Self::WIDTH) | (register as u32 & 31) << Self::REGISTER | extension)
+    }
+
+    /// Load or store.
+    #[inline]
+    pub const fn direction(self) -> Direction {
+        if self.0 & Self::WRITE != 0 { Direction::Write } else { Direction::Read }
+    }
+
+    /// Bytes moved.
+    #[inline]
+    pub const fn width(self) -> Width {
+        Width::from_log2((self.0 >> Self::WIDTH) as u64)
+    }
+
+    /// The general register, 31 being the zero register.
+    #[inline]
+    pub const fn register(self) -> u8 {
+        (self.0 >> Self::REGISTER & 31) as u8
+    }
+
+    /// Bits of a 64-bit register that the access leaves out.
+    #[inline]
+    const fn unused_bits(self) -> u32 {
+        64 - (8 << (self.0 >> Self::WIDTH & 3))
+    }
+
+    /// What a load puts into its register, when the device gave `raw`.
+    #[inline]
+    pub const fn extend(self, raw: u64) -> u64 {
+        let unused = self.unused_bits();
+        if self.0 & Self::SIGN_EXTEND == 0 {
+            return raw << unused >> unused;
+        }
+        let value = ((raw << unused) as i64 >> unused) as u64;
+        if self.0 & Self::TO_64_BITS != 0 { value } else { value & 0xffff_ffff }
     }
 
     /// What a store hands to the device, when its register holds `register`.
+    #[inline]
     pub const fn truncate(self, register: u64) -> u64 {
-        let unused = 64 - self.width.bytes() * 8;
-        (register << unused) >> unused
+        let unused = self.unused_bits();
+        register << unused >> unused
     }
+}
+
+/// How a load fills the rest of its register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extend {
+    /// With zeros.
+    Zero,
+    /// With the sign, to 32 bits.
+    SignTo32,
+    /// With the sign, to 64 bits.
+    SignTo64,
 }
 
 /// A data access that stage 2 refused.
@@ -233,13 +282,7 @@ fn fault_address(far: u64, hpfar: u64) -> Ipa {
 }
 
 fn data_abort(esr: u64, far: u64, hpfar: u64) -> DataAbort {
-    let transfer = (esr & ISS_VALID != 0).then(|| Transfer {
-        direction: if esr & 1 << 6 != 0 { Direction::Write } else { Direction::Read },
-        width: Width::from_log2(esr >> 22),
-        register: (esr >> 16 & 0x1f) as u8,
-        sign_extend: esr & 1 << 21 != 0,
-        to_64_bits: esr & 1 << 15 != 0,
-    });
+    let transfer = (esr & ISS_VALID != 0).then_some(Transfer(esr as u32));
     // DFSC 0b0001LL translation, 0b0010LL access flag, 0b0011LL permission fault.
     let stage2_fault = matches!(esr >> 2 & 0xf, 1..=3);
     let kind = if esr & S1_TABLE_WALK != 0 {
@@ -286,8 +329,8 @@ mod tests {
         assert_eq!(abort.address, Ipa(0x2200_0018));
         assert_eq!(abort.kind, AbortKind::Stage2);
         let transfer = abort.transfer.unwrap();
-        assert_eq!((transfer.width, transfer.register), (Width::Word, 3));
-        assert_eq!(transfer.direction, Direction::Read);
+        assert_eq!((transfer.width(), transfer.register()), (Width::Word, 3));
+        assert_eq!(transfer.direction(), Direction::Read);
     }
 
     #[test]
@@ -304,18 +347,15 @@ mod tests {
 
     #[test]
     fn loads_extend_as_the_instruction_says() {
-        let load = |width, sign_extend, to_64_bits| Transfer {
-            direction: Direction::Read,
-            width,
-            register: 0,
-            sign_extend,
-            to_64_bits,
-        };
-        assert_eq!(load(Width::Byte, true, true).extend(0x80), 0xffff_ffff_ffff_ff80);
-        assert_eq!(load(Width::Byte, true, false).extend(0x80), 0xffff_ff80);
-        assert_eq!(load(Width::Half, false, true).extend(0x1_8000), 0x8000);
-        assert_eq!(load(Width::Double, false, true).extend(u64::MAX), u64::MAX);
-        assert_eq!(load(Width::Byte, false, false).truncate(0x1234), 0x34);
+        let load = |width, extend| Transfer::load(width, 0, extend);
+        assert_eq!(load(Width::Byte, Extend::SignTo64).extend(0x80), 0xffff_ffff_ffff_ff80);
+        assert_eq!(load(Width::Byte, Extend::SignTo32).extend(0x80), 0xffff_ff80);
+        assert_eq!(load(Width::Half, Extend::Zero).extend(0x1_8000), 0x8000);
+        assert_eq!(load(Width::Word, Extend::Zero).extend(u64::MAX), 0xffff_ffff);
+        assert_eq!(load(Width::Double, Extend::Zero).extend(u64::MAX), u64::MAX);
+        assert_eq!(Transfer::store(Width::Byte, 7).truncate(0x1234), 0x34);
+        assert_eq!(Transfer::store(Width::Byte, 7).direction(), Direction::Write);
+        assert_eq!(Transfer::store(Width::Double, 7).register(), 7);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use machine::atomic::AtomicBool;
+use machine::atomic::{AtomicBool, AtomicU16};
 
 use domcfg::layout::{GuestGic, Layout, Placement};
 use domcfg::{CpuSet, DomainSpec, HostSpec, VcpuAffinity, guest_tree, layout};
@@ -99,6 +99,7 @@ pub fn build(
         devices: Lock::new(devices),
         map: map(spec, &layout),
         vcpus: slots(site, spec, base, home),
+        last_ran: (0..site.cpus).map(|_| AtomicU16::new(0)).collect(),
         ending: AtomicBool::new(false),
     };
     let entry = Entry {

@@ -34,6 +34,8 @@ pub struct Domain {
     pub map: Map,
     /// Its vCPUs.
     pub vcpus: Box<[Slot]>,
+    /// Which vCPU ran last on each CPU, plus 1; 0 for none. Only that CPU uses its entry.
+    pub last_ran: Box<[AtomicU16]>,
     /// It has ended: its memory is being taken back, or was. None of its vCPUs runs again.
     pub ending: AtomicBool,
 }
@@ -175,6 +177,19 @@ impl Domain {
     #[inline]
     pub fn slot(&self, vcpu: VcpuId) -> Option<&Slot> {
         self.vcpus.get(usize::from(vcpu.0))
+    }
+
+    /// Notes that `vcpu` runs on `cpu`, the caller's, from now on. Whether another one did before.
+    pub fn ran_another(&self, cpu: CpuId, vcpu: VcpuId) -> bool {
+        let Some(last) = self.last_ran.get(usize::from(cpu.0)) else {
+            return true;
+        };
+        let own = vcpu.0.wrapping_add(1);
+        let before = last.load(Ordering::Relaxed);
+        if before != own {
+            last.store(own, Ordering::Relaxed);
+        }
+        before != own && before != 0
     }
 }
 

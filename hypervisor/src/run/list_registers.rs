@@ -169,9 +169,17 @@ impl Cpu<'_> {
 /// Takes the state of the resident vCPU's list registers into the model.
 #[inline]
 pub(super) fn read_back(system: &System, devices: &mut Emulated, vcpu: VcpuId) -> Effect {
-    devices.vgic.sync_with(vcpu, |slot| {
-        ListRegister(system.gic.read_list_register(slot))
-    })
+    let gic = &system.gic;
+    let mut effect = devices
+        .vgic
+        .sync_with(vcpu, |slot| ListRegister(gic.read_list_register(slot)));
+    if devices.vgic.overflowed(vcpu) {
+        let ended = gic.take_unlisted_ends();
+        if ended != 0 {
+            effect.add(devices.vgic.end_unlisted(vcpu, ended));
+        }
+    }
+    effect
 }
 
 /// Fills the resident vCPU's list registers from the model; the first `stale` may hold something.

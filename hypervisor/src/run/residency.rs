@@ -59,6 +59,10 @@ impl Cpu<'_> {
             }
         }
         registers.cpu.load(&system.gic);
+        // What the TLB holds of another vCPU of the domain is not for this one.
+        if domain.ran_another(self.shared.id, slot.id) {
+            machine::stage2::flush_local();
+        }
         slot.runs.store(true, Ordering::Relaxed);
         self.resident = Some(Resident {
             domain,
@@ -111,13 +115,14 @@ impl Cpu<'_> {
             self.system.gic.set_underflow(Underflow::Quiet);
             (effect.wake, devices.vgic.timer_in_flight(vcpu))
         };
+        resident.registers.cpu.save(&self.system.gic);
+        // Only now, as the timer is off: its line would make it pending at once.
         if in_flight {
             let timer = self.system.interrupts.virtual_timer;
             self.system
                 .gic
                 .set_private_active(self.shared.id, timer, Active::No);
         }
-        resident.registers.cpu.save(&self.system.gic);
         let physical = resident.registers.physical_timer.deadline();
         let deadline = earlier(physical, resident.registers.cpu.timer_deadline());
         let key = VcpuKey {

@@ -2,7 +2,7 @@
 
 use abi::arm::{GICV2_DISTRIBUTOR, GICV3_DISTRIBUTOR, GICV3_REDISTRIBUTORS};
 use abi::{CpuId, IntId, Ipa};
-use machine::exit::{Direction, Transfer, Width};
+use machine::exit::{Extend, Transfer, Width};
 
 use crate::bench::{Bench, ENTRY, Setup, Who};
 
@@ -12,19 +12,12 @@ const SPI: IntId = IntId(40);
 fn access(bench: &mut Bench, address: u64, transfer: Transfer) -> u64 {
     bench.run(A, move |guest| guest.access(Ipa(address), transfer));
     bench.registers(A, move |registers| {
-        registers.cpu.register(transfer.register)
+        registers.cpu.register(transfer.register())
     })
 }
 
 fn load(register: u8, width: Width) -> Transfer {
-    let direction = Direction::Read;
-    Transfer {
-        direction,
-        width,
-        register,
-        sign_extend: false,
-        to_64_bits: true,
-    }
+    Transfer::load(width, register, Extend::Zero)
 }
 
 #[test]

@@ -18,12 +18,7 @@ pub enum TrapWait {
 
 /// Sets what `WFI` and `WFE` do for the guest that runs next on this CPU.
 pub fn set_trap_wait(trap: TrapWait) {
-    with_state(|state, cpu| {
-        let cpu = state.cpu(cpu);
-        cpu.trap_wait = trap;
-        // It is in the same register.
-        cpu.serror_pending = false;
-    });
+    with_state(|state, cpu| state.cpu(cpu).trap_wait = trap);
 }
 
 /// Makes a virtual SError pending for the guest on this CPU.

@@ -231,9 +231,22 @@ impl Gic {
         SHARED_INTERRUPTS
     }
 
-    /// Sets the underflow interrupt of this CPU.
+    /// Sets whether this CPU gets the maintenance interrupts that tell of too few list registers. A
+    /// change drops what was counted.
     pub fn set_underflow(&self, underflow: Underflow) {
-        with_state(|state, cpu| state.cpu(cpu).underflow = underflow);
+        with_state(|state, cpu| {
+            let cpu = state.cpu(cpu);
+            if cpu.underflow != underflow {
+                cpu.underflow = underflow;
+                cpu.unlisted_ends = 0;
+            }
+        });
+    }
+
+    /// How many interrupts the resident guest has ended that are in no list register, since this was
+    /// last asked: 0 to 31.
+    pub fn take_unlisted_ends(&self) -> u8 {
+        with_state(|state, cpu| core::mem::take(&mut state.cpu(cpu).unlisted_ends))
     }
 
     pub(crate) fn load(&self, state: &CpuInterface) {

@@ -12,7 +12,7 @@ use super::host::{Machine, here};
 use super::translation::{Mapped, walk};
 use super::vcpu::{El1, Vcpu};
 use crate::exit::{
-    AbortKind, DataAbort, Direction, Exit, FetchAbort, Sysreg, SysregAccess, Transfer, Width,
+    AbortKind, DataAbort, Direction, Extend, Exit, FetchAbort, Sysreg, SysregAccess, Transfer, Width,
 };
 
 /// Which vCPU: its domain's VMID and its MPIDR affinity.
@@ -36,12 +36,9 @@ pub struct Guest<'a> {
 
 /// A word access of a guest with general register 0 or 1 at the other end.
 fn word(direction: Direction) -> Transfer {
-    Transfer {
-        direction,
-        width: Width::Word,
-        register: 0,
-        sign_extend: false,
-        to_64_bits: false,
+    match direction {
+        Direction::Read => Transfer::load(Width::Word, 0, Extend::Zero),
+        Direction::Write => Transfer::store(Width::Word, 0),
     }
 }
 
@@ -123,6 +120,11 @@ impl<'a> Guest<'a> {
         );
     }
 
+    /// Ends an interrupt that is active but in no list register: it is counted.
+    pub fn end_unlisted(&mut self) {
+        self.machine.shared().state().cpu(self.cpu).guest_end_unlisted();
+    }
+
     /// `HVC` with x0 to x3 set.
     pub fn hvc(&mut self, immediate: u16, arguments: [u64; 4]) -> Option<Exit> {
         self.set_arguments(arguments);
@@ -166,7 +168,7 @@ impl<'a> Guest<'a> {
                 address,
                 virtual_address: address.0,
                 transfer: Some(transfer),
-                syndrome: 0x9380_0007 | (transfer.direction as u64) << 6,
+                syndrome: 0x9380_0007 | (transfer.direction() as u64) << 6,
                 kind: AbortKind::Stage2,
             })),
         }
@@ -178,8 +180,8 @@ impl<'a> Guest<'a> {
     }
 
     fn access_ram(&mut self, mapped: Mapped, transfer: Transfer) {
-        let bytes = transfer.width.bytes() as usize;
-        match transfer.direction {
+        let bytes = transfer.width().bytes() as usize;
+        match transfer.direction() {
             Direction::Read => {
                 let mut value = [0; 8];
                 for (to, from) in value
@@ -189,12 +191,12 @@ impl<'a> Guest<'a> {
                     *to = from;
                 }
                 self.set_x(
-                    transfer.register,
+                    transfer.register(),
                     transfer.extend(u64::from_le_bytes(value)),
                 );
             }
             Direction::Write => {
-                let value = self.x(transfer.register).to_le_bytes();
+                let value = self.x(transfer.register()).to_le_bytes();
                 self.machine
                     .poke(mapped.address, value.get(..bytes).unwrap_or_default());
             }

@@ -43,6 +43,8 @@ pub enum Record {
         /// Which guest addresses.
         range: Range,
     },
+    /// A CPU dropped its own TLB entries of the VMID that was loaded.
+    FlushedLocally(CpuId),
     /// Instructions written to memory were made visible.
     InstructionsSynchronised,
     /// Firmware was asked for this.

@@ -89,7 +89,8 @@ impl CpuState {
         let ended = |register: &u64| {
             *register & (PENDING | ACTIVE | HARDWARE) == 0 && *register & SIGNAL_END != 0
         };
-        let starved = self.underflow == Underflow::Notify && used.count() <= 1;
+        let short = used.count() <= 1 || self.unlisted_ends != 0;
+        let starved = self.underflow == Underflow::Notify && short;
         self.resident.is_some() && (starved || self.list_registers.iter().any(ended))
     }
 
@@ -110,6 +111,11 @@ impl CpuState {
             .min_by_key(urgency)?;
         *register = *register & !PENDING | ACTIVE;
         Some(IntId(*register as u32))
+    }
+
+    /// The guest ends an interrupt that is in no list register.
+    pub(crate) fn guest_end_unlisted(&mut self) {
+        self.unlisted_ends = (self.unlisted_ends + 1).min(31);
     }
 
     /// The guest ends an interrupt (`ICC_EOIR1_EL1` with EOImode 0). `false` if none of that number

@@ -17,6 +17,18 @@ pub fn invalidate(base: Stage2Base, range: Range) {
     });
 }
 
+/// Records that this CPU's translations of the loaded vCPU's VMID were dropped.
+///
+/// # Panics
+/// If no vCPU is loaded: the VMID would be anybody's.
+pub fn flush_local() {
+    with_state(|state, cpu| {
+        let resident = state.cpu(cpu).resident;
+        assert!(resident.is_some(), "a TLB is flushed for nobody");
+        state.record(Record::FlushedLocally(cpu));
+    });
+}
+
 /// Bits of the physical addresses that this machine has.
 pub fn physical_address_bits() -> u32 {
     40

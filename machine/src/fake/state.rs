@@ -35,6 +35,8 @@ pub(crate) struct CpuState {
     pub(crate) enabled: BTreeSet<u32>,
     pub(crate) list_registers: [u64; MOST_LIST_REGISTERS],
     pub(crate) underflow: Underflow,
+    /// `EOIcount`.
+    pub(crate) unlisted_ends: u8,
     /// It waits for an interrupt, as a test sees it.
     pub(crate) waits: bool,
     /// EL2's timer.
@@ -108,6 +110,7 @@ impl CpuState {
             enabled: BTreeSet::new(),
             list_registers: [0; MOST_LIST_REGISTERS],
             underflow: Underflow::Quiet,
+            unlisted_ends: 0,
             waits: false,
             deadline: None,
             trap_wait: TrapWait::Interrupt,

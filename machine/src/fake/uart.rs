@@ -50,8 +50,6 @@ impl Uart {
         with_state(|state, _| state.uart.interrupts = Some(room));
     }
 
-    /// Clears the latched interrupts: the lines here follow the state.
-    pub fn clear_interrupts(&self) {}
 }
 
 /// Whether an interrupt is wanted when output has room again.

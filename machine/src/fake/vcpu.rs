@@ -9,6 +9,7 @@ use super::gic::{CpuInterface, Gic};
 use super::guest::{Guest, GuestId};
 use super::host::with_state;
 use crate::exit::Exit;
+use crate::pstate::Handler;
 
 /// Everything that a physical CPU must hold for a guest to run.
 pub struct Vcpu {
@@ -20,6 +21,7 @@ pub struct Vcpu {
     affinity: u64,
     stage2: Stage2Base,
     counter_offset: u64,
+    serror: bool,
 }
 
 /// What `VTTBR_EL2` and `VTCR_EL2` hold for a domain.
@@ -74,6 +76,7 @@ impl Vcpu {
             affinity,
             stage2,
             counter_offset,
+            serror: false,
         }
     }
 
@@ -170,6 +173,7 @@ impl Vcpu {
             cpu.el1 = self.el1;
             cpu.stage2 = Some(self.stage2);
             cpu.counter_offset = self.counter_offset;
+            cpu.serror_pending = self.serror;
         });
     }
 
@@ -192,6 +196,7 @@ impl Vcpu {
             assert!(!left, "list registers outlive their guest");
             self.el1 = cpu.el1;
             cpu.el1.cntv_ctl = 0;
+            self.serror = core::mem::take(&mut cpu.serror_pending);
             cpu.resident = None;
             cpu.stage2 = None;
         });
@@ -243,16 +248,17 @@ impl Vcpu {
             _ => 0x200,
         };
         let (pc, pstate) = (self.pc, self.pstate);
-        let vbar = with_state(|state, cpu| {
+        let (vbar, system_control) = with_state(|state, cpu| {
             let el1 = &mut state.cpu(cpu).el1;
             el1.esr = syndrome;
             el1.far = address;
             el1.elr = pc;
             el1.spsr = pstate;
-            el1.vbar
+            (el1.vbar, el1.sctlr)
         });
         self.pc = vbar.wrapping_add(offset);
-        self.pstate = PSTATE_START;
+        let handler = Handler { system_control, ..Handler::default() };
+        self.pstate = handler.state(pstate);
     }
 
     /// Passes an asynchronous external abort on to the resident guest.

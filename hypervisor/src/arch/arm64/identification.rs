@@ -55,8 +55,12 @@ pub fn visible(register: Sysreg, hardware: u64) -> u64 {
             let kept = keep(hardware, &[0, 4, 8, 12, 16, 20, 24, 28, 44]);
             with(kept, 0, field(hardware, 0).min(MOST_PHYSICAL_RANGE))
         }
-        // HAFDBS, VMIDBits, HPDS, PAN, XNX. VH (8) and LO (16) are not for guests.
-        MMFR1 => keep(hardware, &[0, 4, 12, 20, 28]),
+        // HAFDBS, VMIDBits, HPDS, PAN, XNX. VH (8) and LO (16) are not for guests. HAFDBS up to 2:
+        // more is enabled by registers that trap.
+        MMFR1 => {
+            let kept = keep(hardware, &[0, 4, 12, 20, 28]);
+            with(kept, 0, field(hardware, 0).min(2))
+        }
         // CnP, UAO, IESB, VARange, CCIDX, ST, AT, IDS, TTL, BBM, E0PD.
         MMFR2 => keep(hardware, &[0, 4, 12, 16, 20, 28, 32, 36, 48, 52, 60]),
         _ if is_aarch32(register) => hardware_without_debug32(register, hardware),

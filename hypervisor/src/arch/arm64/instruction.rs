@@ -3,7 +3,7 @@
 //! As on Xen only the post-indexed forms are emulated, `ldr`/`str` of a general register with an
 //! immediate; pairs, exclusives and pre-indexed forms abort.
 
-use machine::exit::{Direction, Transfer, Width};
+use machine::exit::{Direction, Extend, Transfer, Width};
 
 /// A post-indexed access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +32,14 @@ pub fn post_indexed(instruction: u32) -> Option<PostIndexed> {
         2 => Width::Word,
         _ => Width::Double,
     };
-    let (direction, sign_extend, to_64_bits) = match (instruction >> 22 & 3, size) {
-        (0, _) => (Direction::Write, false, size == 3),
-        (1, _) => (Direction::Read, false, size == 3),
-        (2, 0..=2) => (Direction::Read, true, true),
-        (3, 0..=1) => (Direction::Read, true, false),
+    let transfer = match (instruction >> 22 & 3, size) {
+        (0, _) => Transfer::store(width, register),
+        (1, _) => Transfer::load(width, register, Extend::Zero),
+        (2, 0..=2) => Transfer::load(width, register, Extend::SignTo64),
+        (3, 0..=1) => Transfer::load(width, register, Extend::SignTo32),
         _ => return None,
     };
-    if base == 31 || (base == register && direction == Direction::Read) {
+    if base == 31 || (base == register && transfer.direction() == Direction::Read) {
         return None;
     }
     let immediate = i64::from(instruction >> 12 & 0x1ff);
@@ -47,13 +47,6 @@ pub fn post_indexed(instruction: u32) -> Option<PostIndexed> {
         immediate - 0x200
     } else {
         immediate
-    };
-    let transfer = Transfer {
-        direction,
-        width,
-        register,
-        sign_extend,
-        to_64_bits,
     };
     Some(PostIndexed {
         transfer,
@@ -72,20 +65,20 @@ mod tests {
         let load = post_indexed(0xb840_4420).unwrap();
         assert_eq!((load.base, load.offset), (1, 4));
         assert_eq!(
-            (load.transfer.width, load.transfer.register),
+            (load.transfer.width(), load.transfer.register()),
             (Width::Word, 0)
         );
-        assert_eq!(load.transfer.direction, Direction::Read);
+        assert_eq!(load.transfer.direction(), Direction::Read);
         // str x2, [x3], #-8
         let store = post_indexed(0xf81f_8462).unwrap();
         assert_eq!((store.base, store.offset), (3, -8));
         assert_eq!(
-            (store.transfer.direction, store.transfer.width),
+            (store.transfer.direction(), store.transfer.width()),
             (Direction::Write, Width::Double)
         );
         // ldrsb x4, [x5], #1
         let signed = post_indexed(0x3880_14a4).unwrap();
-        assert!(signed.transfer.sign_extend && signed.transfer.to_64_bits);
+        assert_eq!(signed.transfer.extend(0xff), u64::MAX);
     }
 
     #[test]
