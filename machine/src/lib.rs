@@ -17,6 +17,7 @@ pub mod frames;
 pub mod heap;
 pub mod lock;
 pub mod once;
+pub mod pstate;
 mod table_pool;
 
 #[cfg(all(target_arch = "aarch64", target_os = "none"))]

@@ -149,6 +149,13 @@ impl Vgic {
         self.announce(vcpu, at.word, at.bit)
     }
 
+    /// Whether the last flush of `vcpu` found too little room: only then may it end an interrupt that
+    /// is in no list register (see [`end_unlisted`](Self::end_unlisted)).
+    #[inline]
+    pub fn overflowed(&self, vcpu: VcpuId) -> bool {
+        self.vcpu(vcpu).is_some_and(|state| state.overflow)
+    }
+
     /// Ends `count` active interrupts of `vcpu` that are in no list register, highest priority
     /// first: what `ICH_HCR_EL2.EOIcount` has counted (Arm IHI 0069). After `sync`.
     pub fn end_unlisted(&mut self, vcpu: VcpuId, count: u8) -> Effect {

@@ -3,9 +3,9 @@
 use abi::CpuId;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::sysreg::{dsb_sy, isb, read, write};
+use super::sysreg::{dsb_nsh, dsb_sy, isb, read, write};
 
-/// `HCR_EL2` for guests: 64-bit EL1, stage 2 on, interrupts taken to EL2, and traps for what is
+/// `HCR_EL2` for guests on every processor: 64-bit EL1, stage 2 on, interrupts taken to EL2, and traps for what is
 /// emulated (Arm ARM D24.2.48).
 const HCR: u64 = 1 << 31 // RW: EL1 is 64-bit
     | 1 << 0  // VM
@@ -47,25 +47,95 @@ pub fn set_trap_wait(trap: TrapWait) {
         TrapWait::Interrupt => HCR_TRAP_WFI,
         TrapWait::None => 0,
     };
-    write!("hcr_el2", HCR | bits);
+    write!("hcr_el2", read!("hcr_el2") & !(HCR_TRAP_WFI | HCR_TRAP_WFE) | bits);
 }
 
-/// Makes a virtual SError pending for the guest on this CPU, until `HCR_EL2` is written anew.
+/// `HCR_EL2.VSE`: a virtual SError is pending for the guest. Hardware clears it when the guest takes
+/// it.
+const HCR_VIRTUAL_SERROR: u64 = 1 << 8;
+
+/// Makes a virtual SError pending for the guest on this CPU.
 pub(crate) fn pend_serror() {
-    write!("hcr_el2", read!("hcr_el2") | 1 << 8);
+    write!("hcr_el2", read!("hcr_el2") | HCR_VIRTUAL_SERROR);
 }
 
-/// Sets the traps that stay the same for all guests.
+/// Takes the virtual SError that the guest on this CPU has not taken yet out of it; whether there is
+/// one.
+#[inline]
+pub(crate) fn take_serror() -> bool {
+    let hcr = read!("hcr_el2");
+    let pending = hcr & HCR_VIRTUAL_SERROR != 0;
+    if pending {
+        write!("hcr_el2", hcr & !HCR_VIRTUAL_SERROR);
+    }
+    pending
+}
+
+/// A field of four bits of an identification register.
+macro_rules! feature {
+    ($register:literal, $low:literal) => {
+        read!($register) >> $low & 0xf
+    };
+}
+
+/// Whether there are RAS registers (FEAT_RAS).
+pub(crate) fn has_ras() -> bool {
+    feature!("id_aa64pfr0_el1", 28) != 0
+}
+
+/// Traps of `HCR_EL2` for what only some processors have.
+fn optional_traps() -> u64 {
+    let ordering_regions = if feature!("id_aa64mmfr1_el1", 16) != 0 { 1 << 35 } else { 0 }; // TLOR
+    let error_records = if has_ras() { 1 << 36 } else { 0 }; // TERR
+    ordering_regions | error_records
+}
+
+/// Sets registers that firmware may have left in any state, on processors that have them: no extended
+/// or fine-grained controls, no memory partitions for guests.
+fn init_optional() {
+    if has_ras() {
+        write!("S3_4_C5_C2_3", 0); // VSESR_EL2: the syndrome of virtual SErrors
+    }
+    if feature!("id_aa64mmfr1_el1", 40) != 0 {
+        write!("S3_4_C1_C2_2", 0); // HCRX_EL2
+    }
+    if feature!("id_aa64mmfr0_el1", 56) != 0 {
+        write!("S3_4_C1_C1_4", 0); // HFGRTR_EL2
+        write!("S3_4_C1_C1_5", 0); // HFGWTR_EL2
+        write!("S3_4_C1_C1_6", 0); // HFGITR_EL2
+        write!("S3_4_C3_C1_4", 0); // HDFGRTR_EL2
+        write!("S3_4_C3_C1_5", 0); // HDFGWTR_EL2
+    }
+    if feature!("id_aa64pfr0_el1", 40) != 0 {
+        write!("S3_4_C10_C5_0", 1 << 48 | 1 << 49); // MPAM2_EL2: TRAPMPAM1EL1, TRAPMPAM0EL1
+    }
+    isb();
+}
+
+/// How many counters `MDCR_EL2.HPMN` leaves to guests: all, as the register demands. They trap.
+fn counters() -> u64 {
+    match feature!("id_aa64dfr0_el1", 8) {
+        // No architected monitors, so that PMCR_EL0 is undefined.
+        0 | 0xf => 0,
+        _ => read!("pmcr_el0") >> 11 & 0x1f,
+    }
+}
+
+/// Sets the traps that stay the same for all guests, whatever firmware left.
 pub(crate) fn init() {
-    set_trap_wait(TrapWait::Interrupt);
+    write!("hcr_el2", HCR | optional_traps() | HCR_TRAP_WFI);
+    init_optional();
+    // No translation of a guest's that a boot loader left.
+    // SAFETY: dropping translations only costs table walks.
+    unsafe { core::arch::asm!("tlbi alle1", options(nostack)) };
+    dsb_nsh();
+    isb();
+    write!("mdscr_el1", 0);
     // CPTR_EL2: RES1 bits, TZ (SVE), TSM (SME), TTA (trace) and TAM (activity monitors, where
     // implemented) trap; FP does not.
     write!("cptr_el2", 0x33ff & !(1 << 10) | 1 << 8 | 1 << 12 | 1 << 20 | 1 << 30);
     // MDCR_EL2: no performance monitors, no debug registers, no profiling, no trace.
-    let counters = read!("pmcr_el0") >> 11 & 0x1f;
-    let monitors = read!("id_aa64dfr0_el1") >> 8 & 0xf;
-    let hpmn = if monitors == 0 || monitors == 0xf { 0 } else { counters };
-    write!("mdcr_el2", hpmn | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 19);
+    write!("mdcr_el2", counters() | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 19);
     write!("hstr_el2", 0);
     write!("vpidr_el2", read!("midr_el1"));
     super::timer::init();

@@ -85,7 +85,10 @@ _head:
     mov     x0, x19
     bl      {wrong_level}
     b       park
-7:  ldr     x0, ={sctlr_off}
+7:  mov     x0, #(1 << 31)          // HCR_EL2: not the host extensions that firmware may have used
+    msr     hcr_el2, x0
+    isb
+    ldr     x0, ={sctlr_off}
     msr     sctlr_el2, x0
     isb
     adr     x0, vectors
@@ -120,6 +123,9 @@ enable_mmu:
 secondary_entry:
     msr     daifset, #0xf
     mov     x20, x0
+    mov     x0, #(1 << 31)          // HCR_EL2, as on the boot CPU
+    msr     hcr_el2, x0
+    isb
     ldr     x0, ={sctlr_off}
     msr     sctlr_el2, x0
     adr     x0, vectors

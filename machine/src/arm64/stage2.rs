@@ -2,7 +2,7 @@
 
 use abi::Range;
 
-use super::sysreg::{dsb_ish, dsb_ishst, isb, read};
+use super::sysreg::{dsb_ish, dsb_ishst, dsb_nsh, isb, read};
 use super::vcpu::Stage2Base;
 
 pub use crate::table_pool::TablePool;
@@ -19,6 +19,16 @@ pub fn invalidate(base: Stage2Base, _range: Range) {
     dsb_ish();
     isb();
     super::sysreg::write!("vttbr_el2", before);
+    isb();
+}
+
+/// Drops what this CPU's TLB holds of the loaded vCPU's VMID. To be called behind the load of a vCPU
+/// when another one of its domain was the last to run here: what one vCPU's tables say is not for
+/// the other, with the same ASID or without (Arm ARM D8.16, VMID-tagged entries).
+pub fn flush_local() {
+    // SAFETY: dropping translations only costs table walks.
+    unsafe { core::arch::asm!("tlbi vmalle1", options(nostack)) };
+    dsb_nsh();
     isb();
 }
 

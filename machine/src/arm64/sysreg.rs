@@ -46,6 +46,10 @@ barrier!(
     dsb_ish = "dsb ish"
 );
 barrier!(
+    /// All earlier memory accesses and maintenance are complete for this CPU.
+    dsb_nsh = "dsb nsh"
+);
+barrier!(
     /// All earlier stores are complete for all CPUs.
     dsb_ishst = "dsb ishst"
 );

@@ -13,6 +13,7 @@ use super::fpsimd::FpSimd;
 use super::gic::{CpuInterface, Gic};
 use super::sysreg::{isb, read, write};
 use crate::exit::{self, Exit};
+use crate::pstate::{self, Handler};
 
 /// Everything that a physical CPU must hold for a guest to run.
 #[repr(C, align(16))]
@@ -26,6 +27,10 @@ pub struct Vcpu {
     affinity: u64,
     stage2: Stage2Base,
     counter_offset: u64,
+    /// A virtual SError is pending, of a saved vCPU.
+    serror: bool,
+    /// `VDISR_EL2`: an SError that an `ESB` of the guest's has put off.
+    deferred_serror: u64,
 }
 
 /// What `VTTBR_EL2` and `VTCR_EL2` hold for a domain.
@@ -42,6 +47,8 @@ pub struct Stage2Base {
 
 /// `SPSR_EL2` at the first entry: EL1h, D A I F masked.
 const PSTATE_START: u64 = 0x3c5;
+/// `PSTATE.SS`, in `SPSR_EL2`.
+const SINGLE_STEP: u64 = 1 << 21;
 /// `SCTLR_EL1` at the first entry, as on Xen.
 const SCTLR_START: u64 = 0x00c5_0078;
 
@@ -102,6 +109,8 @@ impl Vcpu {
             affinity,
             stage2,
             counter_offset,
+            serror: false,
+            deferred_serror: 0,
         }
     }
 
@@ -148,12 +157,22 @@ impl Vcpu {
         self.pstate
     }
 
-    /// Goes on behind a trapped instruction of four bytes.
+    /// Goes on behind the instruction that the last exit trapped. The vCPU must be resident.
     #[inline]
     pub fn skip_instruction(&mut self) {
+        if self.is_32_bit() {
+            return self.skip_32_bit();
+        }
         self.pc = self.pc.wrapping_add(4);
         // PSTATE.SS and .BTYPE belong to the instruction that is now done.
-        self.pstate &= !(1 << 21 | 3 << 10);
+        self.pstate &= !(SINGLE_STEP | 3 << 10);
+    }
+
+    #[cold]
+    fn skip_32_bit(&mut self) {
+        let (pc, pstate) = pstate::behind_32_bit(read!("esr_el2"), self.pc, self.pstate);
+        self.pc = pc;
+        self.pstate = pstate & !SINGLE_STEP;
     }
 
     /// Goes back to the instruction behind which the PC is.
@@ -171,16 +190,26 @@ impl Vcpu {
         self.el1.load();
         self.fp.load();
         gic.load(&self.cpu_interface);
+        if self.serror {
+            super::cpu::pend_serror();
+        }
+        if super::cpu::has_ras() {
+            write!("S3_4_C12_C1_1", self.deferred_serror); // VDISR_EL2
+        }
         isb();
     }
 
     /// Takes this vCPU's registers out of the CPU. It must be the resident one. Its timer no
-    /// longer fires.
+    /// longer fires: only behind this its physical interrupt may lose the active state.
     pub fn save(&mut self, gic: &Gic) {
         self.el1.save();
         write!("cntv_ctl_el0", 0);
         self.fp.save();
         gic.save(&mut self.cpu_interface);
+        self.serror = super::cpu::take_serror();
+        if super::cpu::has_ras() {
+            self.deferred_serror = read!("S3_4_C12_C1_1"); // VDISR_EL2
+        }
         isb();
     }
 
@@ -193,9 +222,12 @@ impl Vcpu {
     /// Runs the guest until something needs the hypervisor. It must be the resident vCPU.
     #[inline]
     pub fn run(&mut self) -> Exit {
-        // SAFETY: `enter_guest` saves and restores what the calling convention asks for; the
-        // guest cannot reach memory of EL2, as stage 2 maps the domain's own frames only. The
-        // frame is this vCPU's, borrowed mutably for the whole run.
+        // SAFETY: `enter_guest` saves and restores what the calling convention asks for. The frame
+        // is this vCPU's, borrowed mutably for the whole run. That the guest cannot reach memory of
+        // EL2 rests on code outside this crate: on `Stage2Base` being that of tables in a
+        // `TablePool`, and on what is written into these mapping only RAM of an `Extent` that the
+        // domain owns, which is released after all TLB entries for it are dropped, and devices that
+        // do not write memory on their own. `logic/stage2` and `hypervisor::domain` keep to that.
         match unsafe { enter_guest(self) } {
             EXIT_INTERRUPT => Exit::Interrupt,
             EXIT_SERROR => Exit::SError { syndrome: read!("esr_el2") },
@@ -221,11 +253,17 @@ impl Vcpu {
         write!("elr_el1", self.pc);
         write!("spsr_el1", self.pstate);
         self.pc = read!("vbar_el1").wrapping_add(offset);
-        self.pstate = PSTATE_START;
+        let handler = Handler {
+            system_control: read!("sctlr_el1"),
+            processor: read!("id_aa64pfr1_el1"),
+            memory_model: read!("id_aa64mmfr1_el1"),
+        };
+        self.pstate = handler.state(self.pstate);
     }
 
     /// Passes an asynchronous external abort on to the resident guest, which takes it as soon as
-    /// it has unmasked it (`HCR_EL2.VSE`, Arm ARM D1.3.6).
+    /// it has unmasked it (`HCR_EL2.VSE`, Arm ARM D1.3.6). It stays pending across [`Vcpu::save`]
+    /// and [`Vcpu::load`].
     pub fn inject_serror(&mut self) {
         super::cpu::pend_serror();
     }

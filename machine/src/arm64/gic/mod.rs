@@ -82,6 +82,24 @@ pub enum Underflow {
     Quiet,
 }
 
+/// `ICH_HCR_EL2` and `GICH_HCR`: the virtual interface is on.
+const HCR_ENABLE: u32 = 1;
+/// ... UIE and LRENPIE: maintenance interrupts when at most one list register is in use, and when the
+/// guest has ended interrupts that are in none.
+const HCR_NOTIFY: u32 = 1 << 1 | 1 << 2;
+/// ... EOIcount, the number of these ends.
+const HCR_ENDS_SHIFT: u32 = 27;
+
+/// What the control register of the virtual interface, now `old`, is to be; `None` if it stays.
+#[inline]
+const fn control(old: u32, underflow: Underflow) -> Option<u32> {
+    let wanted = match underflow {
+        Underflow::Notify => HCR_ENABLE | HCR_NOTIFY,
+        Underflow::Quiet => HCR_ENABLE,
+    };
+    if old & (HCR_ENABLE | HCR_NOTIFY) == wanted { None } else { Some(wanted) }
+}
+
 /// GICv2's distributor, for [`kick_others`]; 0 with GICv3 and before there is a controller.
 static DISTRIBUTOR_V2: AtomicU64 = AtomicU64::new(0);
 /// Whether there is a controller.
@@ -188,10 +206,19 @@ impl Gic {
         each!(self, gic => gic.shared_interrupts())
     }
 
-    /// Sets the underflow interrupt of this CPU.
+    /// Sets whether this CPU gets the maintenance interrupts that tell of too few list registers:
+    /// few are in use, or the guest ended an interrupt that is in none. Ends that were counted stay
+    /// counted unless the setting changes, so they are to be taken first.
     #[inline]
     pub fn set_underflow(&self, underflow: Underflow) {
         each!(self, gic => gic.set_underflow(underflow));
+    }
+
+    /// How many interrupts the resident guest has ended that are in no list register, since this was
+    /// last asked: 0 to 31.
+    #[inline]
+    pub fn take_unlisted_ends(&self) -> u8 {
+        each!(self, gic => gic.take_unlisted_ends())
     }
 
     pub(crate) fn load(&self, state: &CpuInterface) {

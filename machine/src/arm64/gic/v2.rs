@@ -4,7 +4,9 @@ use abi::{CpuId, IntId};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::super::mmu::Registers;
-use super::{Active, CpuInterface, KICK, Trigger, Underflow, bit_of};
+use super::{
+    Active, CpuInterface, HCR_ENABLE, HCR_ENDS_SHIFT, KICK, Trigger, Underflow, bit_of, control,
+};
 
 const GICD_CTLR: u64 = 0x0;
 const GICD_TYPER: u64 = 0x4;
@@ -80,7 +82,7 @@ impl GicV2 {
         self.cpu.write32(GICC_PMR, 0xff);
         self.cpu.write32(GICC_BPR, 0);
         self.cpu.write32(GICC_CTLR, BOTH_GROUPS | EOI_MODE);
-        self.hypervisor.write32(GICH_HCR, 1);
+        self.hypervisor.write32(GICH_HCR, HCR_ENABLE);
         for index in 0..u64::from(self.list_registers) {
             self.hypervisor.write32(GICH_LR + 4 * index, 0);
         }
@@ -120,6 +122,8 @@ impl GicV2 {
     pub(super) fn set_private_active(&self, _cpu: CpuId, intid: IntId, active: Active) {
         let register = if active == Active::Yes { GICD_ISACTIVER } else { GICD_ICACTIVER };
         self.distributor.write32(register, bit_of(intid).1);
+        // Read back: the change has taken place when this CPU goes on.
+        let _ = self.distributor.read32(register);
     }
 
     #[inline]
@@ -150,8 +154,19 @@ impl GicV2 {
 
     #[inline]
     pub(super) fn set_underflow(&self, underflow: Underflow) {
-        let extra = if underflow == Underflow::Notify { 2 } else { 0 };
-        self.hypervisor.write32(GICH_HCR, 1 | extra);
+        if let Some(wanted) = control(self.hypervisor.read32(GICH_HCR), underflow) {
+            self.hypervisor.write32(GICH_HCR, wanted);
+        }
+    }
+
+    #[inline]
+    pub(super) fn take_unlisted_ends(&self) -> u8 {
+        let value = self.hypervisor.read32(GICH_HCR);
+        let ends = value >> HCR_ENDS_SHIFT;
+        if ends != 0 {
+            self.hypervisor.write32(GICH_HCR, value & !(0x1f << HCR_ENDS_SHIFT));
+        }
+        ends as u8
     }
 
     pub(super) fn load(&self, state: &CpuInterface) {

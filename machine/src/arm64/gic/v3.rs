@@ -4,8 +4,10 @@ use abi::{CpuId, IntId};
 use arrayvec::ArrayVec;
 
 use super::super::mmu::Registers;
-use super::super::sysreg::{isb, read, write};
-use super::{Active, CpuInterface, KICK, Trigger, Underflow, bit_of};
+use super::super::sysreg::{dsb_sy, isb, read, write};
+use super::{
+    Active, CpuInterface, HCR_ENABLE, HCR_ENDS_SHIFT, KICK, Trigger, Underflow, bit_of, control,
+};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 const GICD_CTLR: u64 = 0x0;
@@ -36,8 +38,8 @@ const TYPER_LAST: u64 = 1 << 4;
 const TYPER_VLPIS: u64 = 1 << 1;
 
 const PRIORITY: u32 = 0xa0a0_a0a0;
-const ICH_HCR_ENABLE: u64 = 1;
-const ICH_HCR_UNDERFLOW: u64 = 1 << 1;
+/// `ICC_SRE_EL2`: SRE, bypass off; not Enable, so that a guest's `ICC_SRE_EL1` traps.
+const SYSTEM_REGISTERS: u64 = 0x7;
 
 const MOST_CPUS: usize = 128;
 
@@ -59,8 +61,7 @@ impl GicV3 {
         redistributors: ArrayVec<Registers, 16>,
         stride: Option<u64>,
     ) -> Self {
-        write!("S3_4_C12_C9_5", 0xf); // ICC_SRE_EL2: SRE, bypass off, EL1 may use SRE
-        isb();
+        use_system_registers();
         let list_registers = (read!("S3_4_C12_C11_1") & 0x1f) as u8 + 1; // ICH_VTR_EL2
         let gic = Self {
             distributor,
@@ -161,7 +162,10 @@ impl GicV3 {
 
     #[inline]
     pub(super) fn acknowledge(&self) -> u32 {
-        read!("S3_0_C12_C12_0") as u32 // ICC_IAR1_EL1
+        let raw = read!("S3_0_C12_C12_0") as u32; // ICC_IAR1_EL1
+        // The effects of the acknowledgement are visible to what follows (IHI 0069, 12.1.5).
+        dsb_sy();
+        raw
     }
 
     #[inline]
@@ -180,6 +184,8 @@ impl GicV3 {
         let register = if active == Active::Yes { GICR_ISACTIVER0 } else { GICR_ICACTIVER0 };
         if let Some(redistributor) = self.redistributor(cpu) {
             redistributor.write32(register, bit_of(intid).1);
+            // Read back: the change has taken place when this CPU goes on.
+            let _ = redistributor.read32(register);
         }
     }
 
@@ -218,8 +224,20 @@ impl GicV3 {
 
     #[inline]
     pub(super) fn set_underflow(&self, underflow: Underflow) {
-        let extra = if underflow == Underflow::Notify { ICH_HCR_UNDERFLOW } else { 0 };
-        write!("S3_4_C12_C11_0", ICH_HCR_ENABLE | extra); // ICH_HCR_EL2
+        let old = read!("S3_4_C12_C11_0") as u32; // ICH_HCR_EL2
+        if let Some(wanted) = control(old, underflow) {
+            write!("S3_4_C12_C11_0", u64::from(wanted));
+        }
+    }
+
+    #[inline]
+    pub(super) fn take_unlisted_ends(&self) -> u8 {
+        let value = read!("S3_4_C12_C11_0") as u32;
+        let ends = value >> HCR_ENDS_SHIFT;
+        if ends != 0 {
+            write!("S3_4_C12_C11_0", u64::from(value & !(0x1f << HCR_ENDS_SHIFT)));
+        }
+        ends as u8
     }
 
     pub(super) fn load(&self, state: &CpuInterface) {
@@ -267,14 +285,21 @@ fn preemption_bits() -> u64 {
     (read!("S3_4_C12_C11_1") >> 26 & 7) + 1 // ICH_VTR_EL2.PREbits
 }
 
-fn start_cpu_interface() {
-    write!("S3_4_C12_C9_5", 0xf); // ICC_SRE_EL2
+/// Turns the system registers on at EL2 and EL1, for good.
+fn use_system_registers() {
+    write!("S3_4_C12_C9_5", SYSTEM_REGISTERS); // ICC_SRE_EL2
     isb();
+    write!("S3_0_C12_C12_5", SYSTEM_REGISTERS); // ICC_SRE_EL1
+    isb();
+}
+
+fn start_cpu_interface() {
+    use_system_registers();
     write!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1: everything
     write!("S3_0_C12_C12_3", 0); // ICC_BPR1_EL1
     write!("S3_0_C12_C12_4", 1 << 1); // ICC_CTLR_EL1: EOImode
     write!("S3_0_C12_C12_7", 1); // ICC_IGRPEN1_EL1
-    write!("S3_4_C12_C11_0", ICH_HCR_ENABLE); // ICH_HCR_EL2
+    write!("S3_4_C12_C11_0", u64::from(HCR_ENABLE)); // ICH_HCR_EL2
     for index in 0..(read!("S3_4_C12_C11_1") & 0x1f) as u8 + 1 {
         write_list_register(index, 0);
     }
