@@ -19,9 +19,8 @@ const _: () = assert!(VcpuSet::MAX <= 256);
 pub(crate) struct ChannelPart {
     /// For the next time that it is queued.
     pub(crate) priority: u8,
-    /// The queue that it was put on last, of this priority and vCPU.
-    last_priority: u8,
-    last_vcpu: u8,
+    /// The queue that it was put on last: vCPU and priority.
+    last: (u8, u8),
     /// Pending, but its word's page is not there yet.
     pub(crate) is_saved: bool,
 }
@@ -29,8 +28,7 @@ pub(crate) struct ChannelPart {
 impl ChannelPart {
     pub(crate) const NEW: Self = Self {
         priority: PRIORITY_DEFAULT as u8,
-        last_priority: 0,
-        last_vcpu: 0,
+        last: (0, 0),
         is_saved: false,
     };
 
@@ -39,6 +37,20 @@ impl ChannelPart {
         self.priority = PRIORITY_DEFAULT as u8;
         self.is_saved = false;
         self
+    }
+
+    /// Records the queue that the port goes to now. If it ended the one that it was on last, that
+    /// one is empty: the port is on none.
+    fn change_queue<P>(&mut self, vcpus: &mut [Queues<P>], vcpu: VcpuId, port: Port) {
+        let now = (vcpu.0 as u8, self.priority);
+        let (last_vcpu, last_priority) = core::mem::replace(&mut self.last, now);
+        if (last_vcpu, last_priority) != now
+            && let Some(queues) = vcpus.get_mut(usize::from(last_vcpu))
+            && let Some(tail) = queues.tails.get_mut(usize::from(last_priority))
+            && *tail == port
+        {
+            *tail = Port(0);
+        }
     }
 }
 
@@ -51,19 +63,31 @@ pub(crate) struct Queues<P> {
 }
 
 impl<P: SharedPage> Fifo<P> {
-    /// Makes the port pending.
+    /// Makes the port pending, and puts it at the end of its vCPU's queue.
     pub(crate) fn set_pending(&mut self, channel: &mut Channel, port: Port) -> Raised {
-        let Some(word) = Word::of(&self.pages, port) else {
+        let Self { pages, vcpus } = self;
+        let Some(word) = Word::of(pages, port) else {
             channel.fifo.is_saved = true;
             return Raised::default();
         };
         // Without a control block there is nobody to take it off a queue again.
-        if !self.has_control(channel.vcpu) {
+        let vcpu = usize::from(channel.vcpu.0);
+        if vcpus
+            .get(vcpu)
+            .is_none_or(|queues| queues.control.is_none())
+        {
             return Raised::default();
         }
         let was = word.set_pending();
-        let upcall = was & (MASKED | LINKED) == 0 && self.enqueue(channel, port);
         let new = was & PENDING == 0;
+        // Nobody but the guest can have set LINKED in between.
+        if was & (MASKED | LINKED) != 0 || !word.set_linked() {
+            return Raised { new, upcall: false };
+        }
+        channel.fifo.change_queue(vcpus, channel.vcpu, port);
+        let upcall = vcpus
+            .get_mut(vcpu)
+            .is_some_and(|queues| queues.append(pages, channel.fifo.priority, port));
         Raised { new, upcall }
     }
 
@@ -91,51 +115,27 @@ impl<P: SharedPage> Fifo<P> {
             word.clear_pending();
         }
     }
+}
 
-    /// Puts the port at the end of its vCPU's queue; true if that made the queue ready.
-    fn enqueue(&mut self, channel: &mut Channel, port: Port) -> bool {
-        let Some(word) = Word::of(&self.pages, port) else {
-            return false;
-        };
-        if !word.set_linked() {
-            // Nobody else does that but the guest.
-            return false;
-        }
-        let part = &mut channel.fifo;
-        // It is on no queue, so the one it was on last ended with it if its tail says so.
-        if let Some(tail) = tail_mut(&mut self.vcpus, part.last_vcpu, part.last_priority)
-            && *tail == port
-        {
-            *tail = Port(0);
-        }
-        part.last_vcpu = channel.vcpu.0 as u8;
-        part.last_priority = part.priority;
-        let Some(tail) = tail_mut(&mut self.vcpus, part.last_vcpu, part.last_priority) else {
+impl<P: SharedPage> Queues<P> {
+    /// Adds a port at the end of a queue; true if that made the queue ready.
+    fn append(&mut self, pages: &[P], priority: u8, port: Port) -> bool {
+        let (Some(tail), Some((page, offset))) =
+            (self.tails.get_mut(usize::from(priority)), &self.control)
+        else {
             return false;
         };
         let before = core::mem::replace(tail, port);
-        if before != Port(0) && Word::of(&self.pages, before).is_some_and(|w| w.link_to(port)) {
+        // The port itself is on no queue: if it is the tail, the queue ended with it.
+        if before != Port(0)
+            && before != port
+            && Word::of(pages, before).is_some_and(|word| word.link_to(port))
+        {
             return false;
         }
-        self.set_head(channel.vcpu, part.last_priority, port)
-    }
-
-    /// Writes a queue's head, then its ready bit; true if the queue was not ready.
-    fn set_head(&self, vcpu: VcpuId, priority: u8, port: Port) -> bool {
-        let queues = self.vcpus.get(usize::from(vcpu.0));
-        let Some((page, offset)) = queues.and_then(|queues| queues.control.as_ref()) else {
-            return false;
-        };
         // The guest takes the ready bits, and reads the head after that.
         page.store32(offset + HEADS_OFFSET + 4 * u32::from(priority), port.0);
         let bit = 1 << priority;
         page.fetch_or32(offset + READY_OFFSET, bit) & bit == 0
     }
-}
-
-fn tail_mut<P>(vcpus: &mut [Queues<P>], vcpu: u8, priority: u8) -> Option<&mut Port> {
-    vcpus
-        .get_mut(usize::from(vcpu))?
-        .tails
-        .get_mut(usize::from(priority))
 }
