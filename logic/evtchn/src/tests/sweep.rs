@@ -153,3 +153,36 @@ fn after_a_reset_2_level_works_again_xsa_505() {
     let _ = domain.events.send(port, Side::Guest);
     assert!(domain.shared_info.bit(48, port.0));
 }
+
+#[cfg(feature = "fifo")]
+#[test]
+fn the_hypervisors_port_beyond_the_2_level_numbers_outlives_a_reset_xsa_342() {
+    let (mut domain, mut other) = (Domain::new(OWN), Domain::new(OTHER));
+    domain.events.init_control(0, Page::new(), 0).unwrap();
+    while domain.events.bind_ipi(0).unwrap() < Port(5000) {}
+    let consumer = Consumer(core::num::NonZeroU8::MIN);
+    let owned = domain
+        .events
+        .alloc_owned(OTHER, VcpuId(0), consumer)
+        .unwrap();
+    domain.events.begin_reset().unwrap();
+    sweep(&mut domain, &mut other, 64);
+    assert!(domain.events.finish_reset().is_ok());
+    assert!(!domain.events.is_pending(owned));
+    assert_eq!(domain.events.unmask(owned), Ok(crate::Notify::NONE));
+    assert_eq!(
+        domain.events.close(owned, Side::Hypervisor, None),
+        Ok(Closed::Done)
+    );
+    // Numbers beyond have a status, and are not given out.
+    assert_eq!(domain.events.status(owned).unwrap().state, State::Closed);
+    let wanted = Wanted::Exactly(owned);
+    assert_eq!(
+        domain.events.alloc_unbound(wanted, OTHER),
+        Err(Errno::NoSpc)
+    );
+    for port in 1..4096 {
+        assert_eq!(domain.events.bind_ipi(0), Ok(Port(port)));
+    }
+    assert_eq!(domain.events.bind_ipi(0), Err(Errno::NoSpc));
+}

@@ -157,3 +157,20 @@ fn virqs_go_to_whom_they_are_bound() {
         Ok(console)
     );
 }
+
+#[test]
+fn an_event_that_is_pending_already_is_not_announced_again() {
+    let mut domain = Domain::new(OWN);
+    let port = domain.events.bind_ipi(0).unwrap();
+    let _ = domain.events.send(port, Side::Guest);
+    // The guest began to look, and has not come to this port.
+    domain
+        .shared_info
+        .swap8(vcpu_info::UPCALL_PENDING_OFFSET, 0);
+    domain
+        .shared_info
+        .fetch_and64(vcpu_info::PENDING_SEL_OFFSET, 0);
+    let sent = domain.events.send(port, Side::Guest);
+    assert_eq!(sent, Ok(Sent::Delivered(Notify::NONE)));
+    assert!(!domain.events.upcall_pending(VcpuId(0)));
+}
