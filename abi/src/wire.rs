@@ -129,4 +129,29 @@ mod tests {
         assert_eq!(Sample::from_bytes(&bytes), sample);
         assert_eq!(sample.to_bytes()[2..8], [0; Sample::SIZE - 18]);
     }
+
+    #[test]
+    fn a_structure_in_a_structure_is_read_in_its_place() {
+        use crate::grant::{Copy, CopyEnd};
+        let end = |place| CopyEnd {
+            place,
+            domid: DomId::SELF,
+            offset: 7,
+        };
+        let copy = Copy {
+            source: end(1),
+            dest: end(u64::MAX),
+            len: 3,
+            flags: 2,
+            status: -9,
+        };
+        let bytes = copy.to_bytes();
+        assert_eq!(Copy::from_bytes(&bytes), copy);
+        assert_eq!(
+            (bytes[0], bytes[8], bytes[10], bytes[16]),
+            (1, 0xf0, 7, 0xff)
+        );
+        assert_eq!(CopyEnd::from_bytes(bytes[..16].try_into().unwrap()), end(1));
+        assert_eq!(bytes[36..], [0xf7, 0xff, 0, 0]);
+    }
 }

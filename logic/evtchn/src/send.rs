@@ -57,12 +57,11 @@ impl<P: SharedPage> Events<P> {
         let Some(channel) = self.ports.get(port) else {
             return Sent::Dropped;
         };
-        if channel.state
-            != (State::Interdomain {
-                remote: sender,
-                port: sender_port,
-            })
-        {
+        let connection = State::Interdomain {
+            remote: sender,
+            port: sender_port,
+        };
+        if channel.state != connection {
             return Sent::Dropped;
         }
         match channel.consumer {
