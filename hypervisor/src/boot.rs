@@ -58,11 +58,10 @@ pub fn boot(mut boot: Boot) -> ! {
 /// Reads the device tree, opens the console and finds the RAM. Halts where it cannot go on.
 pub fn prepare(boot: &mut Boot) -> Early {
     let mut timeline = Timeline::start();
-    let tree = boot.device_tree();
-    let spec = match domcfg::parse(tree) {
+    let spec = match domcfg::parse(boot.device_tree()) {
         Ok(spec) => spec,
         Err(error) => {
-            machine::early_message(tree, &format!("(XEN) {error}\r\n(XEN) halted\r\n"));
+            boot.early_message(&format!("(XEN) {error}\r\n(XEN) halted\r\n"));
             machine::cpu::halt()
         }
     };
@@ -70,14 +69,8 @@ pub fn prepare(boot: &mut Boot) -> Early {
     let mut console = open_console(&spec, boot.token());
     banner(&mut console, &spec);
     say_findings(&mut console, &spec);
-    let reserved: Vec<Range> = spec
-        .host
-        .reserved
-        .iter()
-        .chain(&spec.host.modules)
-        .copied()
-        .collect();
-    let memory = match boot.memory(&spec.host.memory, &reserved) {
+    let host = &spec.host;
+    let memory = match boot.memory(&host.memory, &host.reserved, &host.modules) {
         Ok(memory) => memory,
         Err(error) => stop(
             &mut console,
@@ -122,8 +115,9 @@ fn open_console(spec: &SystemSpec, token: &mut Token<Unlocked>) -> Console {
             UartKind::Sbsa => Kind::Sbsa,
         };
         let registers = machine::map_device(uart.range, token)?;
-        machine::set_panic_uart(abi::Pa(uart.range.start()));
-        Some(Uart::new(registers, kind))
+        let uart = Uart::new(registers, kind)?;
+        machine::set_panic_uart(&uart);
+        Some(uart)
     });
     let thresholds = |levels: LogLevels| Thresholds {
         lower: levels.lower,
@@ -278,7 +272,7 @@ fn open_gic(host: &HostSpec, token: &mut Token<Unlocked>) -> Option<Gic> {
             ..
         } => gic::Frames::V2 {
             distributor: machine::map_device(*distributor, token)?,
-            cpu: machine::map_device(*cpu, token)?,
+            cpu: machine::map_device(cpu_interface(*cpu)?, token)?,
             hypervisor: machine::map_device(*hyp, token)?,
         },
         domcfg::Gic::V3 {
@@ -294,7 +288,12 @@ fn open_gic(host: &HostSpec, token: &mut Token<Unlocked>) -> Option<Gic> {
             gic::frames_v3(machine::map_device(*distributor, token)?, regions, *stride)
         }
     };
-    Some(Gic::new(frames))
+    Gic::new(frames)
+}
+
+/// GICv2's CPU interface with all its registers: trees of some boards name the first page only.
+fn cpu_interface(named: Range) -> Option<Range> {
+    Range::new(named.start(), named.size().max(gic::CPU_INTERFACE_BYTES))
 }
 
 fn host_interrupts(host: &HostSpec) -> HostInterrupts {

@@ -4,6 +4,7 @@
 //! Nobody waits for a claim: a CPU that finds it taken looks for other work.
 
 use core::cell::UnsafeCell;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,13 +30,15 @@ impl<T> Claim<T> {
         self.taken
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .ok()
-            .map(|_| Claimed { claim: self })
+            .map(|_| Claimed { claim: self, exclusive: PhantomData })
     }
 }
 
 /// A claimed value; dropping it lets the next in.
 pub struct Claimed<'a, T> {
     claim: &'a Claim<T>,
+    /// It is as a mutable reference: shared between CPUs only if a `T` may be.
+    exclusive: PhantomData<&'a mut T>,
 }
 
 impl<T> Deref for Claimed<'_, T> {

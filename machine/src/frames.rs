@@ -3,6 +3,7 @@
 //! [`Frames`] knows the free RAM as a short sorted list of ranges. What it hands out is an
 //! [`Extent`], an owned range that exists once: only its owner can read, write or map it, and
 //! giving it back consumes it. Boot modules are [`Module`]s, read-only until they are given back.
+//! The image and reserved memory are never handed out, whatever modules lie in them.
 
 use abi::{PAGE_SIZE, Pa, Range};
 use arrayvec::ArrayVec;
@@ -11,8 +12,14 @@ use crate::physical;
 
 /// The most separate free ranges that are tracked.
 const MOST_FREE_RANGES: usize = 256;
+/// The most ranges that are kept out of use for good.
+const MOST_KEPT_RANGES: usize = 128;
 
 /// RAM that its holder alone owns. Page aligned.
+///
+/// A guest may change it at any time, and other CPUs too if it is shared between them: it is read and
+/// written by instructions that the compiler does not look into, each byte once, and no reference
+/// into it is ever made.
 #[derive(Debug)]
 pub struct Extent {
     range: Range,
@@ -29,7 +36,7 @@ impl Extent {
         self.range
     }
 
-    /// Fills `bytes` from `offset` with zeros and cleans them to the point of coherency, so that
+    /// Fills `bytes` from `offset` with zeros and moves them from the caches to memory, so that
     /// neither stale data nor a stale cache line is seen by the next owner. Clipped to the extent.
     pub fn zero(&self, offset: u64, bytes: u64) {
         if let Some(part) = self.clip(offset, bytes) {
@@ -38,7 +45,7 @@ impl Extent {
         }
     }
 
-    /// Copies `data` to `offset` and cleans it to the point of coherency. `false`, with nothing
+    /// Copies `data` to `offset` and moves it from the caches to memory. `false`, with nothing
     /// written, if it does not fit.
     #[must_use]
     pub fn write(&self, offset: u64, data: &[u8]) -> bool {
@@ -109,8 +116,8 @@ impl Module {
 
     /// What the boot loader put there.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `Frames::module` checked that it is mapped RAM outside the free ranges, nothing
-        // writes it while the module exists, and no guest maps it.
+        // SAFETY: `Frames::module` checked that it is mapped RAM outside the free ranges and the
+        // image, nothing writes it while the module exists, and no guest maps it.
         unsafe { physical::slice(Pa(self.range.start()), self.range.size()) }
     }
 }
@@ -120,6 +127,19 @@ pub struct Frames {
     memory: ArrayVec<Range, 64>,
     free: ArrayVec<Range, MOST_FREE_RANGES>,
     modules: ArrayVec<Range, 64>,
+    /// Whole pages: the image first, then what is reserved.
+    kept: ArrayVec<Range, MOST_KEPT_RANGES>,
+}
+
+/// RAM that is not free at boot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Occupied<'a> {
+    /// The hypervisor's image.
+    pub(crate) image: Range,
+    /// Reserved for good.
+    pub(crate) reserved: &'a [Range],
+    /// Boot modules and the device tree, until they are given back.
+    pub(crate) modules: &'a [Range],
 }
 
 /// There are more separate ranges than can be tracked.
@@ -127,16 +147,19 @@ pub struct Frames {
 pub struct TooFragmented;
 
 impl Frames {
-    /// RAM in `memory` less what is in `used` (widened to whole pages). The machine's boot code
-    /// calls it once, after it mapped the memory and listed its own image in `used`.
-    pub(crate) fn new(memory: &[Range], used: &[Range]) -> Result<Self, TooFragmented> {
-        let mut frames =
-            Self { memory: ArrayVec::new(), free: ArrayVec::new(), modules: ArrayVec::new() };
+    /// RAM in `memory` less what is occupied (widened to whole pages). The machine's boot code
+    /// calls it once, after it mapped the memory.
+    pub(crate) fn new(memory: &[Range], occupied: Occupied<'_>) -> Result<Self, TooFragmented> {
+        let mut frames = Self::empty();
         for bank in memory {
             frames.memory.try_push(*bank).map_err(|_| TooFragmented)?;
             frames.insert(inner_pages(*bank))?;
         }
-        for range in used {
+        for range in core::iter::once(&occupied.image).chain(occupied.reserved) {
+            frames.kept.try_push(outer_pages(*range)).map_err(|_| TooFragmented)?;
+            frames.subtract(outer_pages(*range))?;
+        }
+        for range in occupied.modules {
             frames.subtract(outer_pages(*range))?;
         }
         Ok(frames)
@@ -148,6 +171,7 @@ impl Frames {
             memory: ArrayVec::new_const(),
             free: ArrayVec::new_const(),
             modules: ArrayVec::new_const(),
+            kept: ArrayVec::new_const(),
         }
     }
 
@@ -204,12 +228,14 @@ impl Frames {
         self.insert(extent.range)
     }
 
-    /// The boot module at `range`: `None` unless it is RAM, not free, and not handed out before.
+    /// The boot module at `range`: `None` unless it is RAM, not free, not in the image, and not handed
+    /// out before. It may lie in reserved memory.
     pub fn module(&mut self, range: Range) -> Option<Module> {
         let pages = outer_pages(range);
         let in_memory = self.memory.iter().any(|bank| bank.contains(range));
         let in_use = self.free.iter().any(|free| free.overlaps(pages))
-            || self.modules.iter().any(|other| other.overlaps(range));
+            || self.modules.iter().any(|other| other.overlaps(range))
+            || self.kept.first().is_some_and(|image| image.overlaps(range));
         if !in_memory || in_use || range.is_empty() {
             return None;
         }
@@ -217,16 +243,22 @@ impl Frames {
         Some(Module { range })
     }
 
-    /// Gives a module's whole pages back as free RAM.
+    /// Gives a module's pages back as free RAM, as far as they are its alone and not reserved.
     pub fn release_module(&mut self, module: Module) -> Result<(), TooFragmented> {
         self.modules.retain(|range| *range != module.range);
-        let mut pages = inner_pages(module.range);
-        // The last page is the module's alone unless another module starts in it.
-        let last = outer_pages(module.range);
-        if !self.modules.iter().any(|other| outer_pages(*other).overlaps(last)) {
-            pages = last;
+        // The first and the last page are the module's alone unless another one lies in them too.
+        let mut pages = outer_pages(module.range);
+        if self.modules.iter().any(|other| outer_pages(*other).overlaps(pages)) {
+            pages = inner_pages(module.range);
         }
-        if pages.is_empty() { Ok(()) } else { self.insert(pages) }
+        let bank = self.memory.iter().find(|bank| bank.contains(module.range));
+        let bank = inner_pages(bank.copied().unwrap_or_default());
+        let (start, end) = (pages.start().max(bank.start()), pages.end().min(bank.end()));
+        self.insert(Range::from_bounds(start, end).unwrap_or_default())?;
+        for index in 0..self.kept.len() {
+            self.subtract(self.kept[index])?;
+        }
+        Ok(())
     }
 
     fn insert(&mut self, range: Range) -> Result<(), TooFragmented> {
@@ -268,7 +300,8 @@ fn join(low: Range, high: Range) -> Range {
     Range::from_bounds(low.start(), high.end()).unwrap_or(low)
 }
 
-fn outer_pages(range: Range) -> Range {
+/// `range`, widened to whole pages.
+pub(crate) fn outer_pages(range: Range) -> Range {
     let start = range.start() & !(PAGE_SIZE - 1);
     let end = range.end().checked_next_multiple_of(PAGE_SIZE).unwrap_or(!(PAGE_SIZE - 1));
     Range::from_bounds(start, end).unwrap_or(range)
@@ -289,17 +322,29 @@ mod tests {
         Range::from_bounds(start, end).unwrap()
     }
 
+    fn reserving(reserved: &[Range]) -> Occupied<'_> {
+        Occupied { reserved, ..Occupied::default() }
+    }
+
+    /// 1 MiB of RAM that starts with the image.
+    fn with_modules(modules: &[Range], reserved: &[Range]) -> Frames {
+        let image = range(0x10_0000, 0x11_0000);
+        let occupied = Occupied { image, reserved, modules };
+        Frames::new(&[range(0x10_0000, 0x20_0000)], occupied).unwrap()
+    }
+
     #[test]
     fn what_is_used_is_not_free() {
         let frames =
-            Frames::new(&[range(0x10_000, 0x20_000)], &[range(0x11_001, 0x11_fff)]).unwrap();
-        assert_eq!(frames.free_bytes(), 0xf000);
+            Frames::new(&[range(0x10_000, 0x20_000)], reserving(&[range(0x11_001, 0x11_fff)]));
+        assert_eq!(frames.unwrap().free_bytes(), 0xf000);
     }
 
     #[test]
     fn an_extent_comes_from_the_smallest_range_and_goes_back_whole() {
         let mut frames =
-            Frames::new(&[range(0x10_0000, 0x20_0000), range(0x40_0000, 0x41_0000)], &[]).unwrap();
+            Frames::new(&[range(0x10_0000, 0x20_0000), range(0x40_0000, 0x41_0000)], reserving(&[]))
+                .unwrap();
         let before = frames.free_bytes();
         let small = frames.allocate(0x1001, 0x4000).unwrap();
         assert_eq!(small.range(), range(0x40_0000, 0x40_2000));
@@ -313,7 +358,7 @@ mod tests {
 
     #[test]
     fn nothing_is_handed_out_twice() {
-        let mut frames = Frames::new(&[range(0x10_0000, 0x20_0000)], &[]).unwrap();
+        let mut frames = Frames::new(&[range(0x10_0000, 0x20_0000)], reserving(&[])).unwrap();
         let mut taken: Vec<Range> = Vec::new();
         while let Some(extent) = frames.allocate(0x3000, 0x1000) {
             assert!(taken.iter().all(|other| !other.overlaps(extent.range())));
@@ -326,7 +371,7 @@ mod tests {
     #[test]
     fn modules_are_neither_free_nor_given_twice() {
         let module = range(0x18_0000, 0x18_0800);
-        let mut frames = Frames::new(&[range(0x10_0000, 0x20_0000)], &[module]).unwrap();
+        let mut frames = with_modules(&[module], &[]);
         assert!(frames.module(range(0x11_0000, 0x11_1000)).is_none());
         let first = frames.module(module).unwrap();
         assert!(frames.module(module).is_none());
@@ -338,9 +383,52 @@ mod tests {
     #[test]
     fn the_largest_range_serves_a_fragmented_guest() {
         let mut frames =
-            Frames::new(&[range(0x10_0000, 0x90_0000)], &[range(0x48_0000, 0x49_0000)]).unwrap();
+            Frames::new(&[range(0x10_0000, 0x90_0000)], reserving(&[range(0x48_0000, 0x49_0000)]))
+                .unwrap();
         let part = frames.allocate_largest(1 << 30, 0x20_0000).unwrap();
         assert!(part.range().size() == 0x20_0000 && part.range().start().is_multiple_of(0x20_0000));
         assert!(frames.allocate_largest(0x10_0000, 0x20_0000).is_none());
+    }
+
+    #[test]
+    fn no_module_lies_in_the_image() {
+        let mut frames = with_modules(&[], &[]);
+        assert!(frames.module(range(0x10_0000, 0x10_1000)).is_none());
+        assert!(frames.module(range(0x10_f800, 0x11_0800)).is_none());
+    }
+
+    #[test]
+    fn what_is_reserved_stays_so_when_a_module_in_it_is_given_back() {
+        let module = range(0x18_0000, 0x18_4000);
+        let mut frames = with_modules(&[module], &[range(0x18_1800, 0x18_2000)]);
+        let before = frames.free_bytes();
+        let module = frames.module(module).unwrap();
+        frames.release_module(module).unwrap();
+        assert_eq!(frames.free_bytes(), before + 0x3000);
+        assert!(frames.take(range(0x18_1000, 0x18_2000)).is_none());
+    }
+
+    #[test]
+    fn a_page_of_two_modules_is_given_back_with_the_second() {
+        let (first, second) = (range(0x18_0000, 0x18_1800), range(0x18_1800, 0x18_2800));
+        let mut frames = with_modules(&[first, second], &[]);
+        let before = frames.free_bytes();
+        let (first, second) = (frames.module(first).unwrap(), frames.module(second).unwrap());
+        frames.release_module(first).unwrap();
+        assert_eq!(frames.free_bytes(), before + 0x1000);
+        frames.release_module(second).unwrap();
+        assert_eq!(frames.free_bytes(), before + 0x3000);
+    }
+
+    #[test]
+    fn a_module_gives_back_no_page_that_is_not_all_ram() {
+        let bank = range(0x10_0800, 0x20_0000);
+        let module = range(0x10_0800, 0x10_2000);
+        let occupied = Occupied { modules: &[module], ..Occupied::default() };
+        let mut frames = Frames::new(&[bank], occupied).unwrap();
+        let before = frames.free_bytes();
+        let module = frames.module(module).unwrap();
+        frames.release_module(module).unwrap();
+        assert_eq!(frames.free_bytes(), before + 0x1000);
     }
 }

@@ -9,8 +9,9 @@ use super::cache;
 use super::cpu;
 use super::entry::{SecondaryStart, call_on_stack, park, secondary_entry};
 use super::firmware::{Conduit, StartError};
-use super::mmu::{self, STACK_WINDOW, Use};
-use crate::frames::{Extent, Frames, Module, TooFragmented};
+use super::mmu::{self, MapError, STACK_WINDOW, Use};
+use super::uart::Uart;
+use crate::frames::{Extent, Frames, Module, Occupied, TooFragmented};
 use crate::heap;
 use crate::lock::{Token, Unlocked, cpu_token};
 
@@ -18,6 +19,8 @@ unsafe extern "C" {
     static _head: u8;
     static __text_end: u8;
     static __data_start: u8;
+    static __boot_guard: u8;
+    static __boot_stack_start: u8;
     static _end: u8;
     static __heap_start: u8;
     static __heap_end: u8;
@@ -56,8 +59,24 @@ fn image() -> Range {
     Range::from_bounds(symbol!(_head), symbol!(_end)).unwrap_or_default()
 }
 
-/// Builds the first tables: the image and the device tree. Runs with the MMU off, so nothing in
-/// here may use atomics. The caller reads the table registers' values from what is returned.
+/// Where the device tree at `tree` can be read: 2 MiB from its page on, as far as the image is not in
+/// the way. Empty if it is in the image.
+fn tree_window(tree: u64) -> Range {
+    let image = image();
+    let start = tree & !(PAGE_SIZE - 1);
+    let end = start.saturating_add(MOST_TREE_BYTES);
+    let end = if start < image.start() {
+        end.min(image.start())
+    } else if start < image.end() {
+        start
+    } else {
+        end
+    };
+    Range::from_bounds(start, end).unwrap_or_default()
+}
+
+/// Builds the first tables: the image, less the page below the boot stack, and the device tree. Runs
+/// with the MMU off, so nothing in here may use atomics. The caller reads the table registers' values from what is returned.
 pub(crate) unsafe extern "C" fn early_map(tree: u64) -> *const SecondaryStart {
     #[repr(transparent)]
     struct Start(core::cell::UnsafeCell<SecondaryStart>);
@@ -65,15 +84,19 @@ pub(crate) unsafe extern "C" fn early_map(tree: u64) -> *const SecondaryStart {
     unsafe impl Sync for Start {}
     static START: Start = Start(core::cell::UnsafeCell::new(EMPTY_START));
 
+    let window = tree_window(tree);
+    let second = window.start().saturating_add(PAGE_SIZE);
     let parts = [
         (symbol!(_head), symbol!(__text_end), Use::Code),
         (symbol!(__text_end), symbol!(__data_start), Use::Constants),
-        (symbol!(__data_start), symbol!(_end), Use::Data),
-        (tree & !(PAGE_SIZE - 1), (tree & !(PAGE_SIZE - 1)) + MOST_TREE_BYTES, Use::Constants),
+        (symbol!(__data_start), symbol!(__boot_guard), Use::Data),
+        (symbol!(__boot_stack_start), symbol!(_end), Use::Data),
+        // In two parts, so that it is mapped by pages, of which others may change.
+        (window.start(), second.min(window.end()), Use::Constants),
+        (second, window.end(), Use::Constants),
     ];
     for (start, end, usage) in parts {
-        let overlap = usage == Use::Constants && start < symbol!(_end) && end > symbol!(_end);
-        if let (Some(range), false) = (Range::from_bounds(start, end), overlap) {
+        if let Some(range) = Range::from_bounds(start, end) {
             // SAFETY: the MMU is off and this is the only CPU.
             let _ = unsafe { mmu::map_early(range, usage) };
         }
@@ -96,39 +119,55 @@ pub(crate) extern "C" fn boot_entry(tree: u64) -> ! {
     cpu::init();
     let (start, end) = (symbol!(__heap_start), symbol!(__heap_end));
     heap::start(start as *mut u8, (end - start) as usize);
-    euxenite_boot(Boot { tree: tree_range(tree), token: cpu_token() })
+    let mut token = cpu_token();
+    // The tables are new: there is room for two ranges.
+    let _ = mmu::keep_early(image(), &mut token);
+    let tree = tree_range(tree);
+    let kept = mmu::keep_early(tree, &mut token);
+    euxenite_boot(Boot { tree: if kept.is_ok() { tree } else { Range::default() }, token })
 }
 
 fn tree_range(tree: u64) -> Range {
-    // SAFETY: `early_map` mapped 2 MiB from the page of `tree` on; the header is 40 bytes.
+    let room = tree_window(tree).end().saturating_sub(tree);
+    if room < 8 {
+        return Range::default();
+    }
+    // SAFETY: `early_map` mapped the window, in which these bytes are.
     let header = unsafe { crate::physical::slice(Pa(tree), 8) };
     let bytes = match header {
         [0xd0, 0x0d, 0xfe, 0xed, a, b, c, d] => u64::from(u32::from_be_bytes([*a, *b, *c, *d])),
         _ => 8,
     };
-    let limit = MOST_TREE_BYTES - (tree & (PAGE_SIZE - 1));
-    Range::new(tree, bytes.min(limit)).unwrap_or_default()
+    Range::new(tree, bytes.min(room)).unwrap_or_default()
 }
 
 /// Entered at EL1: says so on the console UART, if the device tree has one.
 pub(crate) extern "C" fn wrong_level(tree: u64) {
     let range = tree_range(tree);
     // SAFETY: the MMU is off, so that the tree can be read where the boot loader put it.
-    let bytes = unsafe { crate::physical::slice(Pa(range.start()), range.size()) };
-    early_message(bytes, "euxenite: entered at EL1, but a hypervisor needs EL2: halted\r\n");
-}
-
-/// Writes `text` to the UART that `tree` names, with no driver: before there is a console.
-pub fn early_message(tree: &[u8], text: &str) {
-    if let Some(uart) = euxenite_find_uart(tree) {
-        write_plainly(uart, text);
+    let bytes = unsafe { tree_bytes(range) };
+    if let Some(uart) = euxenite_find_uart(bytes) {
+        let text = "euxenite: entered at EL1, but a hypervisor needs EL2: halted\r\n";
+        // SAFETY: nothing else runs, nothing comes behind this, and the address is the device tree's.
+        unsafe { write_plainly(uart, text) };
     }
 }
 
-fn write_plainly(uart: u64, text: &str) {
+/// # Safety
+/// The range is mapped RAM that nobody writes for as long as the slice is used, or empty.
+unsafe fn tree_bytes<'a>(range: Range) -> &'a [u8] {
+    if range.is_empty() {
+        return &[];
+    }
+    // SAFETY: as this function's.
+    unsafe { crate::physical::slice(Pa(range.start()), range.size()) }
+}
+
+/// # Safety
+/// `uart` is the address of a PL011's registers, mapped if the MMU is on.
+unsafe fn write_plainly(uart: u64, text: &str) {
     for byte in text.bytes() {
-        // SAFETY: `uart` is the PL011 that the device tree names as the console; FR is at 0x18 and
-        // DR at 0.
+        // SAFETY: as this function's; FR is at 0x18 and DR at 0.
         unsafe {
             while ((uart + 0x18) as *const u32).read_volatile() & 1 << 5 != 0 {}
             (uart as *mut u32).write_volatile(u32::from(byte));
@@ -147,6 +186,8 @@ pub struct Boot {
 pub enum MemoryError {
     /// The hypervisor's own tables are full.
     OutOfTables,
+    /// RAM and a device share a page, or there is RAM from 2^47 on.
+    Conflict,
     /// More separate ranges than can be tracked.
     TooFragmented,
     /// Not enough for a stack.
@@ -166,28 +207,47 @@ pub struct Memory {
 }
 
 impl Boot {
-    /// The host's device tree, as long as its header says, at most 2 MiB.
-    pub fn device_tree(&self) -> &'static [u8] {
-        // SAFETY: mapped read-only by `early_map`, later as RAM; it stays until `Memory::tree` is
-        // given back, which the caller does after its last use.
-        unsafe { crate::physical::slice(Pa(self.tree.start()), self.tree.size()) }
+    /// The host's device tree, as long as its header says, at most 2 MiB; empty behind
+    /// [`Self::memory`], which gives it on.
+    pub fn device_tree(&self) -> &[u8] {
+        // SAFETY: mapped read-only by `early_map`. Nothing writes it until `memory`, which needs
+        // `self` alone, so that this borrow has ended.
+        unsafe { tree_bytes(self.tree) }
     }
 
-    /// Maps all RAM in `banks` and finds what is free: all but `reserved`, the image, the device
-    /// tree.
-    pub fn memory(&mut self, banks: &[Range], reserved: &[Range]) -> Result<Memory, MemoryError> {
-        let image = image();
-        for bank in banks {
-            for part in around(*bank, image) {
-                mmu::map_ram(part, &mut self.token).map_err(|_| MemoryError::OutOfTables)?;
-            }
+    /// Writes `text` to the UART that the device tree names, with no driver: before there is a
+    /// console.
+    pub fn early_message(&mut self, text: &str) {
+        let Some(uart) = euxenite_find_uart(self.device_tree()) else { return };
+        let registers = Range::new(uart, PAGE_SIZE);
+        if registers.and_then(|range| mmu::map_device(range, &mut self.token)).is_some() {
+            // SAFETY: the device tree names it as the console, and it was just mapped.
+            unsafe { write_plainly(uart, text) };
         }
-        let mut used = alloc::vec::Vec::from(reserved);
-        used.push(image);
-        used.push(self.tree);
+    }
+
+    /// Maps all RAM in `banks` and finds what is free: all but `reserved`, `modules`, the image, the
+    /// device tree. What is reserved stays so for good.
+    pub fn memory(
+        &mut self,
+        banks: &[Range],
+        reserved: &[Range],
+        modules: &[Range],
+    ) -> Result<Memory, MemoryError> {
+        let image = image();
+        for part in banks.iter().flat_map(|bank| around(*bank, image)) {
+            mmu::map_ram(part, &mut self.token).map_err(|error| match error {
+                MapError::OutOfTables => MemoryError::OutOfTables,
+                MapError::Conflict => MemoryError::Conflict,
+            })?;
+        }
+        let tree = core::mem::take(&mut self.tree);
+        let mut modules = alloc::vec::Vec::from(modules);
+        modules.push(tree);
+        let occupied = Occupied { image, reserved, modules: &modules };
         let mut frames =
-            Frames::new(banks, &used).map_err(|_: TooFragmented| MemoryError::TooFragmented)?;
-        let tree = frames.module(self.tree);
+            Frames::new(banks, occupied).map_err(|_: TooFragmented| MemoryError::TooFragmented)?;
+        let tree = frames.module(tree);
         let total_bytes = banks.iter().map(|bank| bank.size()).sum();
         Ok(Memory { frames, tree, image, total_bytes })
     }
@@ -273,8 +333,8 @@ pub fn start_cpu(
 static LAST_WORDS: AtomicU64 = AtomicU64::new(0);
 
 /// Panics are written to this UART.
-pub fn set_panic_uart(address: Pa) {
-    LAST_WORDS.store(address.0, Ordering::Relaxed);
+pub fn set_panic_uart(uart: &Uart) {
+    LAST_WORDS.store(uart.start(), Ordering::Relaxed);
 }
 
 /// An exception that EL2 itself caused: always a mistake of ours.
@@ -290,7 +350,8 @@ struct LastWords(u64);
 
 impl core::fmt::Write for LastWords {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        write_plainly(self.0, text);
+        // SAFETY: the registers of the UART that `set_panic_uart` was told; they stay mapped.
+        unsafe { write_plainly(self.0, text) };
         Ok(())
     }
 }

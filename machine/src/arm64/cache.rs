@@ -25,10 +25,6 @@ macro_rules! by_line {
 }
 
 by_line!(
-    /// Cleans `bytes` from `start` to the point of coherency.
-    clean = "dc cvac"
-);
-by_line!(
     /// Cleans and invalidates `bytes` from `start` to the point of coherency.
     clean_invalidate = "dc civac"
 );
@@ -41,10 +37,11 @@ pub(crate) fn invalidate_instructions() {
     isb();
 }
 
-/// Fills `bytes` from `start` with zeros, and cleans them to the point of coherency.
+/// Fills `bytes` from `start` with zeros, and cleans and invalidates them to the point of coherency:
+/// a guest that writes past the cache must not find a line left in it later.
 ///
 /// # Safety
-/// The range must be mapped, writable, normal memory that nothing else refers to.
+/// The range must be mapped, writable, normal memory, with no reference into it.
 pub(crate) unsafe fn zero(start: u64, bytes: u64) {
     let dczid = read!("dczid_el0");
     let block = 4u64 << (dczid & 0xf);
@@ -56,20 +53,43 @@ pub(crate) unsafe fn zero(start: u64, bytes: u64) {
     let last = if fast { (end & !(chunk - 1)).max(first) } else { first };
     // SAFETY: as this function's; the parts lie inside the range.
     unsafe {
-        core::ptr::write_bytes(start as *mut u8, 0, (first - start) as usize);
+        zero_bytes(start, first - start);
         if first < last {
             zero_chunks(first, last, block);
         }
-        core::ptr::write_bytes(last as *mut u8, 0, (end - last) as usize);
+        zero_bytes(last, end - last);
     }
-    clean(start, first - start);
-    clean(last, end - last);
+    clean_invalidate(start, first - start);
+    clean_invalidate(last, end - last);
+}
+
+/// # Safety
+/// As [`zero`].
+unsafe fn zero_bytes(start: u64, bytes: u64) {
+    // SAFETY: as the function's.
+    unsafe {
+        core::arch::asm!(
+            "cbz {words}, 3f",
+            "2: str xzr, [{at}], #8",
+            "subs {words}, {words}, #1",
+            "b.ne 2b",
+            "3: cbz {rest}, 5f",
+            "4: strb wzr, [{at}], #1",
+            "subs {rest}, {rest}, #1",
+            "b.ne 4b",
+            "5:",
+            at = inout(reg) start => _,
+            words = inout(reg) bytes / 8 => _,
+            rest = inout(reg) bytes % 8 => _,
+            options(nostack),
+        );
+    }
 }
 
 /// Blocks that the loop of [`zero_chunks`] is unrolled to.
 const CHUNK_BLOCKS: u64 = 8;
 
-/// Zeroes and cleans whole chunks of eight blocks, two instructions a block and a little: the cost
+/// Zeroes, cleans and invalidates whole chunks of eight blocks, two instructions a block and a little: the cost
 /// of building a domain is this loop.
 ///
 /// # Safety
@@ -93,14 +113,14 @@ unsafe fn zero_chunks(first: u64, last: u64, block: u64) {
             "dc zva, {f}",
             "dc zva, {g}",
             "dc zva, {h}",
-            "dc cvac, {a}",
-            "dc cvac, {b}",
-            "dc cvac, {c}",
-            "dc cvac, {d}",
-            "dc cvac, {e}",
-            "dc cvac, {f}",
-            "dc cvac, {g}",
-            "dc cvac, {h}",
+            "dc civac, {a}",
+            "dc civac, {b}",
+            "dc civac, {c}",
+            "dc civac, {d}",
+            "dc civac, {e}",
+            "dc civac, {f}",
+            "dc civac, {g}",
+            "dc civac, {h}",
             "add {a}, {a}, {block}, lsl #3",
             "add {b}, {b}, {block}, lsl #3",
             "add {c}, {c}, {block}, lsl #3",
@@ -127,11 +147,11 @@ unsafe fn zero_chunks(first: u64, last: u64, block: u64) {
     dsb_sy();
 }
 
-/// Copies `bytes` from `from` to `to`, and cleans the copy to the point of coherency.
+/// Copies `bytes` from `from` to `to`, and cleans and invalidates the copy to the point of coherency.
 ///
 /// # Safety
-/// Both ranges are mapped, readable and writable normal memory, do not overlap, and nothing else
-/// refers to the target.
+/// Both ranges are mapped, readable and writable normal memory and do not overlap, and there is no
+/// reference into the target.
 pub(crate) unsafe fn copy(from: *const u8, to: u64, bytes: u64) {
     let lines = if to % LINE == 0 && data_line_bytes() == LINE { bytes / LINE } else { 0 };
     let done = lines * LINE;
@@ -140,10 +160,40 @@ pub(crate) unsafe fn copy(from: *const u8, to: u64, bytes: u64) {
         if lines > 0 {
             copy_lines(from, to, lines);
         }
-        let rest = (bytes - done) as usize;
-        core::ptr::copy_nonoverlapping(from.add(done as usize), (to + done) as *mut u8, rest);
+        copy_bytes(from.add(done as usize), (to + done) as *mut u8, bytes - done);
     }
-    clean(to + done, bytes - done);
+    clean_invalidate(to + done, bytes - done);
+}
+
+/// Copies `bytes` from `from` to `to`, by instructions that the compiler does not look into: each byte
+/// is read once and written once, whoever else accesses it meanwhile.
+///
+/// # Safety
+/// Both ranges are mapped normal memory and do not overlap; there is no reference into the one, and
+/// the caller has the other to itself.
+pub(crate) unsafe fn copy_bytes(from: *const u8, to: *mut u8, bytes: u64) {
+    // SAFETY: as the function's. Normal memory may be accessed unaligned.
+    unsafe {
+        core::arch::asm!(
+            "cbz {words}, 3f",
+            "2: ldr {value}, [{from}], #8",
+            "str {value}, [{to}], #8",
+            "subs {words}, {words}, #1",
+            "b.ne 2b",
+            "3: cbz {rest}, 5f",
+            "4: ldrb {value:w}, [{from}], #1",
+            "strb {value:w}, [{to}], #1",
+            "subs {rest}, {rest}, #1",
+            "b.ne 4b",
+            "5:",
+            from = inout(reg) from => _,
+            to = inout(reg) to => _,
+            words = inout(reg) bytes / 8 => _,
+            rest = inout(reg) bytes % 8 => _,
+            value = out(reg) _,
+            options(nostack),
+        );
+    }
 }
 
 /// The cache line that the copy loop is written for, in bytes.
@@ -164,7 +214,7 @@ unsafe fn copy_lines(from: *const u8, to: u64, lines: u64) {
             "stp {c}, {d}, [{to}, #16]",
             "stp {e}, {f}, [{to}, #32]",
             "stp {g}, {h}, [{to}, #48]",
-            "dc cvac, {to}",
+            "dc civac, {to}",
             "add {to}, {to}, #64",
             "subs {lines}, {lines}, #1",
             "b.ne 2b",

@@ -6,8 +6,10 @@
 use core::cell::UnsafeCell;
 
 use abi::{PAGE_SIZE, Pa, Range};
+use arrayvec::ArrayVec;
 
 use super::sysreg::{dsb_ish, dsb_ishst, isb, read};
+use crate::frames::outer_pages;
 use crate::lock::{Before, Lock, Table, Token, Unlocked};
 
 /// `SCTLR_EL2` with everything off: the RES1 bits.
@@ -66,16 +68,33 @@ unsafe impl Sync for Pool {}
 
 static POOL: Pool = Pool(UnsafeCell::new([[0; 512]; POOL_TABLES]));
 
-/// The tables; the pool's first table is the root.
+/// The most separate ranges of memory that are mapped: banks in parts, the image, the device tree.
+const MOST_MEMORY: usize = 80;
+/// The most devices that are mapped.
+const MOST_DEVICES: usize = 48;
+
+/// The tables; the pool's first table is the root. No page is mapped as memory and as a device.
 struct Tables {
+    /// Tables in use besides the root.
     used: usize,
+    memory: ArrayVec<Range, MOST_MEMORY>,
+    devices: ArrayVec<Range, MOST_DEVICES>,
 }
 
-/// The pool has no table left.
+/// Why something is not mapped.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OutOfTables;
+pub(crate) enum MapError {
+    /// The pool has no table left, or there are too many ranges.
+    OutOfTables,
+    /// It would be memory and device at once, or lie where the stacks are.
+    Conflict,
+}
 
-static TABLES: Lock<Tables, Table> = Lock::new(Tables { used: 1 });
+static TABLES: Lock<Tables, Table> = Lock::new(Tables {
+    used: 0,
+    memory: ArrayVec::new_const(),
+    devices: ArrayVec::new_const(),
+});
 
 /// Physical address of the root table.
 pub(crate) fn root() -> u64 {
@@ -89,12 +108,22 @@ pub(crate) fn tcr() -> u64 {
 }
 
 impl Tables {
+    /// Notes that `pages` are mapped as memory.
+    fn note_memory(&mut self, pages: Range) -> Result<(), MapError> {
+        note(&mut self.memory, &self.devices, pages)
+    }
+
+    /// Notes that `pages` are mapped as a device.
+    fn note_device(&mut self, pages: Range) -> Result<(), MapError> {
+        note(&mut self.devices, &self.memory, pages)
+    }
+
     fn word(&mut self, table: u64, index: usize) -> *mut u64 {
         debug_assert!(index < 512);
         (table as *mut u64).wrapping_add(index & 511)
     }
 
-    fn next_table(&mut self, table: u64, index: usize) -> Result<u64, OutOfTables> {
+    fn next_table(&mut self, table: u64, index: usize) -> Result<u64, MapError> {
         let word = self.word(table, index);
         // SAFETY: `table` is one of the pool's tables, and the lock (or, before the MMU is on, the
         // single CPU) makes this the only access by software.
@@ -102,11 +131,11 @@ impl Tables {
         if entry & (VALID | TABLE_OR_PAGE) == VALID | TABLE_OR_PAGE {
             return Ok(entry & ADDRESS);
         }
-        if self.used == POOL_TABLES {
-            return Err(OutOfTables);
+        if self.used + 1 >= POOL_TABLES {
+            return Err(MapError::OutOfTables);
         }
-        let next = root() + self.used as u64 * PAGE_SIZE;
         self.used += 1;
+        let next = root() + self.used as u64 * PAGE_SIZE;
         // SAFETY: as above. A block that stood here is never split while in use: callers map each
         // region once, at boot.
         unsafe { word.write_volatile(next | VALID | TABLE_OR_PAGE) };
@@ -114,7 +143,7 @@ impl Tables {
     }
 
     /// Maps `bytes` at `va` to `pa`, with the largest blocks that fit. All page aligned.
-    fn map(&mut self, va: u64, pa: u64, bytes: u64, usage: Use) -> Result<(), OutOfTables> {
+    fn map(&mut self, va: u64, pa: u64, bytes: u64, usage: Use) -> Result<(), MapError> {
         let mut done = 0;
         while done < bytes {
             done += self.map_one(va + done, pa + done, bytes - done, usage)?;
@@ -122,7 +151,7 @@ impl Tables {
         Ok(())
     }
 
-    fn map_one(&mut self, va: u64, pa: u64, left: u64, usage: Use) -> Result<u64, OutOfTables> {
+    fn map_one(&mut self, va: u64, pa: u64, left: u64, usage: Use) -> Result<u64, MapError> {
         let mut table = self.next_table(root(), (va >> 39) as usize & 511)?;
         for level in 1..=3 {
             let shift = 39 - 9 * level;
@@ -142,6 +171,20 @@ impl Tables {
         }
         Ok(PAGE_SIZE)
     }
+}
+
+fn note<const N: usize>(
+    own: &mut ArrayVec<Range, N>,
+    others: &[Range],
+    pages: Range,
+) -> Result<(), MapError> {
+    if pages.end() > STACK_WINDOW || others.iter().any(|other| other.overlaps(pages)) {
+        return Err(MapError::Conflict);
+    }
+    if own.iter().any(|range| range.contains(pages)) {
+        return Ok(());
+    }
+    own.try_push(pages).map_err(|_| MapError::OutOfTables)
 }
 
 /// Break-before-make of one entry.
@@ -176,36 +219,46 @@ fn invalidate(va: u64) {
 ///
 /// # Safety
 /// Called on the boot CPU with the MMU off.
-pub(crate) unsafe fn map_early(range: Range, usage: Use) -> Result<(), OutOfTables> {
+pub(crate) unsafe fn map_early(range: Range, usage: Use) -> Result<(), MapError> {
     // SAFETY: no other CPU runs, and this CPU holds no guard.
     let tables = unsafe { TABLES.unshared() };
     tables.map(range.start(), range.start(), range.size(), usage)
 }
 
+/// Notes what was mapped before the MMU was on, and is in use: no device is mapped over it.
+pub(crate) fn keep_early(range: Range, token: &mut Token<Unlocked>) -> Result<(), MapError> {
+    TABLES.lock(token).note_memory(outer_pages(range))
+}
+
 /// Maps `range` of RAM at its own address.
-pub(crate) fn map_ram(range: Range, token: &mut Token<Unlocked>) -> Result<(), OutOfTables> {
-    TABLES.lock(token).map(range.start(), range.start(), range.size(), Use::Data)
+pub(crate) fn map_ram(range: Range, token: &mut Token<Unlocked>) -> Result<(), MapError> {
+    let mut tables = TABLES.lock(token);
+    tables.note_memory(range)?;
+    tables.map(range.start(), range.start(), range.size(), Use::Data)
 }
 
 /// Maps stack pages at `va` in the stack window.
-pub(crate) fn map_stack(va: u64, pa: Pa, bytes: u64, token: &mut Token<Unlocked>) -> Result<(), OutOfTables> {
+pub(crate) fn map_stack(va: u64, pa: Pa, bytes: u64, token: &mut Token<Unlocked>) -> Result<(), MapError> {
     TABLES.lock(token).map(va, pa.0, bytes, Use::Data)
 }
 
 /// A device's registers, mapped at their own address (widened to whole pages).
 ///
-/// `None` when the tables are full or the range is not below 2^47.
+/// `None` when the tables are full, or the range is not below 2^47, not aligned to 8 bytes, or shares a
+/// page with memory that is mapped: the image, the device tree, RAM.
 pub fn map_device<R: Before<Table>>(range: Range, token: &mut Token<R>) -> Option<Registers> {
     let start = range.start() & !(PAGE_SIZE - 1);
     let end = range.end().checked_next_multiple_of(PAGE_SIZE)?;
-    if end > STACK_WINDOW {
+    if range.start() % 8 != 0 {
         return None;
     }
-    TABLES.lock(token).map(start, start, end - start, Use::Device).ok()?;
+    let mut tables = TABLES.lock(token);
+    tables.note_device(Range::from_bounds(start, end)?).ok()?;
+    tables.map(start, start, end - start, Use::Device).ok()?;
     Some(Registers { range })
 }
 
-/// Mapped device registers.
+/// Mapped device registers. They stay mapped for good.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers {
     range: Range,

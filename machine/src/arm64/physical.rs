@@ -15,7 +15,7 @@ pub(crate) fn publish() {
     dsb_ishst();
 }
 
-/// Zeros the range and cleans it to the point of coherency.
+/// Zeros the range, and cleans and invalidates it to the point of coherency.
 ///
 /// # Safety
 /// The range is mapped RAM and the caller's own.
@@ -24,7 +24,7 @@ pub(crate) unsafe fn zero(start: Pa, bytes: u64) {
     unsafe { cache::zero(start.0, bytes) };
 }
 
-/// Copies `data` to `start` and cleans it to the point of coherency.
+/// Copies `data` to `start`, and cleans and invalidates it to the point of coherency.
 ///
 /// # Safety
 /// The target is mapped RAM, the caller's own, and does not overlap `data`.
@@ -39,7 +39,7 @@ pub(crate) unsafe fn copy_in(start: Pa, data: &[u8]) {
 /// The source is mapped RAM, the caller's own, and does not overlap `data`.
 pub(crate) unsafe fn copy_out(start: Pa, data: &mut [u8]) {
     // SAFETY: as this function's.
-    unsafe { core::ptr::copy_nonoverlapping(pointer(start), data.as_mut_ptr(), data.len()) };
+    unsafe { cache::copy_bytes(pointer(start), data.as_mut_ptr(), data.len() as u64) };
 }
 
 /// # Safety

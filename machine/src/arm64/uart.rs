@@ -10,6 +10,8 @@ const IFLS: u64 = 0x34;
 const IMSC: u64 = 0x38;
 const ICR: u64 = 0x44;
 const DMACR: u64 = 0x48;
+/// Bytes of the registers that are used.
+const BYTES: u64 = 0x4c;
 
 const FR_RX_EMPTY: u32 = 1 << 4;
 const FR_TX_FULL: u32 = 1 << 5;
@@ -33,8 +35,12 @@ pub struct Uart {
 }
 
 impl Uart {
-    /// Takes over the UART. The line's speed stays as firmware left it.
-    pub fn new(registers: Registers, kind: Kind) -> Self {
+    /// Takes over the UART. The line's speed stays as firmware left it. `None` if these are fewer
+    /// registers than it has.
+    pub fn new(registers: Registers, kind: Kind) -> Option<Self> {
+        if registers.size() < BYTES {
+            return None;
+        }
         let uart = Self { registers };
         uart.registers.write32(IMSC, 0);
         uart.registers.write32(ICR, 0x7ff);
@@ -46,7 +52,12 @@ impl Uart {
             let kept = uart.registers.read32(CR) & (1 << 11 | 1 << 10);
             uart.registers.write32(CR, kept | 1 << 9 | 1 << 8 | 1);
         }
-        uart
+        Some(uart)
+    }
+
+    /// Where its registers are.
+    pub(crate) fn start(&self) -> u64 {
+        self.registers.start()
     }
 
     /// Whether a byte can be sent.
@@ -73,12 +84,6 @@ impl Uart {
     pub fn set_interrupts(&self, room: WantRoom) {
         let transmit = if room == WantRoom::Yes { INT_TX } else { 0 };
         self.registers.write32(IMSC, INT_RX | INT_RX_TIMEOUT | transmit);
-    }
-
-    /// Clears the latched transmit interrupt. Those for input end by reading what came in: were
-    /// they cleared with bytes left in the FIFO, nothing would tell of these.
-    pub fn clear_interrupts(&self) {
-        self.registers.write32(ICR, INT_TX);
     }
 }
 

@@ -1,12 +1,12 @@
 //! The start of a boot, as a test arranges it.
 
 use abi::{CpuId, Range};
-use std::boxed::Box;
 use std::vec::Vec;
 
 use super::firmware::{Conduit, StartError};
 use super::host::{Machine, Record, with_state};
-use crate::frames::{Extent, Frames, Module, TooFragmented};
+use super::uart::Uart;
+use crate::frames::{Extent, Frames, Module, Occupied, TooFragmented};
 use crate::lock::{Token, Unlocked, host_token};
 
 /// Bytes of a CPU's stack.
@@ -18,7 +18,7 @@ const IMAGE_BYTES: u64 = 256 << 10;
 
 /// What the boot CPU starts with.
 pub struct Boot {
-    tree: &'static [u8],
+    tree: Vec<u8>,
     place: Range,
     token: Token<Unlocked>,
 }
@@ -28,6 +28,8 @@ pub struct Boot {
 pub enum MemoryError {
     /// The hypervisor's own tables are full.
     OutOfTables,
+    /// RAM and a device share a page, or there is RAM from 2^47 on.
+    Conflict,
     /// More separate ranges than can be tracked.
     TooFragmented,
     /// Not enough for a stack.
@@ -54,26 +56,41 @@ impl Boot {
         machine.poke(abi::Pa(start), tree);
         let place = Range::new(start, tree.len() as u64).unwrap_or_default();
         Self {
-            tree: Box::leak(Box::from(tree)),
+            tree: Vec::from(tree),
             place,
             token: host_token(),
         }
     }
 
-    /// The host's device tree.
-    pub fn device_tree(&self) -> &'static [u8] {
-        self.tree
+    /// The host's device tree; empty behind [`Self::memory`], which gives it on.
+    pub fn device_tree(&self) -> &[u8] {
+        &self.tree
     }
 
-    /// Finds what is free of `banks`: all but `reserved`, the image, the device tree.
-    pub fn memory(&mut self, banks: &[Range], reserved: &[Range]) -> Result<Memory, MemoryError> {
+    /// Writes `text` to the UART with no driver.
+    pub fn early_message(&mut self, text: &str) {
+        with_state(|state, _| state.uart.output.extend(text.bytes()));
+    }
+
+    /// Finds what is free of `banks`: all but `reserved`, `modules`, the image, the device tree.
+    pub fn memory(
+        &mut self,
+        banks: &[Range],
+        reserved: &[Range],
+        modules: &[Range],
+    ) -> Result<Memory, MemoryError> {
+        self.tree.clear();
         let start = super::host::RAM_START.0;
         let image = Range::new(start, IMAGE_BYTES).unwrap_or_default();
-        let mut used = Vec::from(reserved);
-        used.push(image);
-        used.push(self.place);
+        let mut modules = Vec::from(modules);
+        modules.push(self.place);
+        let occupied = Occupied {
+            image,
+            reserved,
+            modules: &modules,
+        };
         let mut frames =
-            Frames::new(banks, &used).map_err(|_: TooFragmented| MemoryError::TooFragmented)?;
+            Frames::new(banks, occupied).map_err(|_: TooFragmented| MemoryError::TooFragmented)?;
         let tree = frames.module(self.place);
         let total_bytes = banks.iter().map(|bank| bank.size()).sum();
         Ok(Memory {
@@ -115,13 +132,7 @@ pub fn start_cpu(
     })
 }
 
-/// Writes `text` to the UART with no driver.
-pub fn early_message(tree: &[u8], text: &str) {
-    let _ = tree;
-    with_state(|state, _| state.uart.output.extend(text.bytes()));
-}
-
 /// Panics are written by the test harness.
-pub fn set_panic_uart(address: abi::Pa) {
-    let _ = address;
+pub fn set_panic_uart(uart: &Uart) {
+    let _ = uart;
 }

@@ -10,6 +10,9 @@ use super::host::{Record, with_state};
 /// The most list registers of any GIC.
 pub const MOST_LIST_REGISTERS: usize = 16;
 
+/// Bytes of GICv2's CPU interface, whatever the device tree says.
+pub const CPU_INTERFACE_BYTES: u64 = 0x2000;
+
 /// The SGI by which one CPU asks another to look at its work.
 pub const KICK: IntId = IntId(0);
 
@@ -111,11 +114,13 @@ pub enum Trigger {
 }
 
 impl Gic {
-    /// A controller of the version that has these frames.
-    pub fn new(frames: Frames) -> Self {
+    /// A controller of the version that has these frames. `None` if one is smaller than the
+    /// registers in it.
+    pub fn new(frames: Frames) -> Option<Self> {
         match frames {
-            Frames::V2 { .. } => Gic::V2(GicV2(())),
-            Frames::V3 { .. } => Gic::V3(GicV3(())),
+            Frames::V2 { cpu, .. } if cpu.size() < CPU_INTERFACE_BYTES => None,
+            Frames::V2 { .. } => Some(Gic::V2(GicV2(()))),
+            Frames::V3 { .. } => Some(Gic::V3(GicV3(()))),
         }
     }
 

@@ -29,8 +29,7 @@ pub mod vcpu;
 mod tests;
 
 pub use boot::{
-    BOOT_STACK_BYTES, Boot, Memory, MemoryError, STACK_BYTES, early_message, set_panic_uart,
-    start_cpu,
+    BOOT_STACK_BYTES, Boot, Memory, MemoryError, STACK_BYTES, set_panic_uart, start_cpu,
 };
 pub use device::{Registers, map_device};
 pub use firmware::{Conduit, Power, StartError};

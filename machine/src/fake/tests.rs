@@ -13,7 +13,7 @@ use super::translation::walk;
 use super::vcpu::{Stage2Base, Vcpu};
 use super::{Boot, map_device, timer};
 use crate::exit::Exit;
-use crate::frames::Frames;
+use crate::frames::{Frames, Occupied};
 use crate::lock::{Devices, Lock, host_token};
 
 fn machine() -> Machine {
@@ -26,13 +26,13 @@ fn machine() -> Machine {
 }
 
 fn frames(machine: &Machine) -> Frames {
-    Frames::new(&[machine.ram()], &[]).unwrap()
+    Frames::new(&[machine.ram()], Occupied::default()).unwrap()
 }
 
 fn gic() -> Gic {
     let device =
         |start| map_device(Range::new(start, 0x1_0000).unwrap(), &mut host_token()).unwrap();
-    Gic::new(frames_v3(device(0x800_0000), [device(0x80a_0000)], None))
+    Gic::new(frames_v3(device(0x800_0000), [device(0x80a_0000)], None)).unwrap()
 }
 
 const BASE: Stage2Base = Stage2Base {
@@ -77,7 +77,11 @@ fn a_module_shows_what_was_loaded() {
     let machine = machine();
     let place = Range::new(RAM_START.0 + 0x8010, 5).unwrap();
     machine.poke(Pa(place.start()), b"hello");
-    let mut frames = Frames::new(&[machine.ram()], &[place]).unwrap();
+    let occupied = Occupied {
+        modules: &[place],
+        ..Occupied::default()
+    };
+    let mut frames = Frames::new(&[machine.ram()], occupied).unwrap();
     assert_eq!(frames.module(place).unwrap().bytes(), b"hello");
 }
 
@@ -244,7 +248,8 @@ fn a_boot_finds_its_tree_and_what_is_free() {
     let machine = machine();
     let mut boot = Boot::new(&machine, b"the tree");
     assert_eq!(boot.device_tree(), b"the tree");
-    let memory = boot.memory(&[machine.ram()], &[]).unwrap();
+    let memory = boot.memory(&[machine.ram()], &[], &[]).unwrap();
+    assert_eq!(boot.device_tree(), b"");
     assert_eq!(memory.tree.unwrap().bytes(), b"the tree");
     assert!(memory.frames.free_bytes() < memory.total_bytes);
 }

@@ -17,10 +17,10 @@ pub enum Kind {
 pub struct Uart {}
 
 impl Uart {
-    /// Takes over the UART.
-    pub fn new(registers: Registers, kind: Kind) -> Self {
-        let _ = (registers, kind);
-        Self {}
+    /// Takes over the UART. `None` if these are fewer registers than it has.
+    pub fn new(registers: Registers, kind: Kind) -> Option<Self> {
+        let _ = kind;
+        (registers.size() >= 0x4c).then_some(Self {})
     }
 
     /// Whether a byte can be sent.

@@ -18,6 +18,12 @@ pub use v3::GicV3;
 /// The most list registers of any GIC.
 pub const MOST_LIST_REGISTERS: usize = 16;
 
+/// The first number that is no interrupt's.
+const FIRST_SPECIAL: u32 = 1020;
+
+/// Bytes of GICv2's CPU interface, whatever the device tree says: `GICC_DIR` is in its second page.
+pub const CPU_INTERFACE_BYTES: u64 = 0x2000;
+
 /// The SGI by which one CPU asks another to look at its work.
 pub const KICK: IntId = IntId(0);
 
@@ -127,18 +133,22 @@ macro_rules! each {
 }
 
 impl Gic {
-    /// Sets the distributor up with every shared interrupt off. On the boot CPU, once.
-    pub fn new(frames: Frames) -> Self {
-        STARTED.store(true, Ordering::Relaxed);
-        match frames {
+    /// Sets the distributor up with every shared interrupt off. On the boot CPU, once. `None` if a
+    /// frame is smaller than the registers in it, or the stride cannot be one.
+    pub fn new(frames: Frames) -> Option<Self> {
+        let gic = match frames {
             Frames::V2 { distributor, cpu, hypervisor } => {
-                DISTRIBUTOR_V2.store(distributor.start(), Ordering::Relaxed);
-                Gic::V2(GicV2::new(distributor, cpu, hypervisor))
+                let place = distributor.start();
+                let gic = Gic::V2(GicV2::new(distributor, cpu, hypervisor)?);
+                DISTRIBUTOR_V2.store(place, Ordering::Relaxed);
+                gic
             }
             Frames::V3 { distributor, redistributors, stride } => {
-                Gic::V3(GicV3::new(distributor, redistributors, stride))
+                Gic::V3(GicV3::new(distributor, redistributors, stride)?)
             }
-        }
+        };
+        STARTED.store(true, Ordering::Relaxed);
+        Some(gic)
     }
 
     /// Sets this CPU's interface up, with kicks and the `private` interrupts (PPIs) on. `false`
@@ -148,8 +158,13 @@ impl Gic {
         each!(self, gic => gic.start_cpu(cpu, private))
     }
 
-    /// Routes a shared interrupt to this CPU and turns it on.
+    /// Routes a shared interrupt to this CPU and turns it on. Nothing if the distributor has none of
+    /// that number.
     pub fn enable_shared(&self, intid: IntId, trigger: Trigger) {
+        let behind = (self.shared_interrupts() + IntId::FIRST_SPI).min(FIRST_SPECIAL);
+        if !(IntId::FIRST_SPI..behind).contains(&intid.0) {
+            return;
+        }
         each!(self, gic => gic.enable_shared(intid, trigger));
     }
 

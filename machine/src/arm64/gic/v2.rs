@@ -32,6 +32,10 @@ const GICH_VMCR: u64 = 0x8;
 const GICH_APR: u64 = 0xf0;
 const GICH_LR: u64 = 0x100;
 
+/// Bytes of the distributor, and of the virtual interface's control registers.
+const DISTRIBUTOR_BYTES: u64 = 0x1000;
+const HYPERVISOR_BYTES: u64 = 0x200;
+
 const BOTH_GROUPS: u32 = 3;
 const EOI_MODE: u32 = 1 << 9;
 const PRIORITY: u32 = 0xa0a0_a0a0;
@@ -47,7 +51,17 @@ pub struct GicV2 {
 }
 
 impl GicV2 {
-    pub(super) fn new(distributor: Registers, cpu: Registers, hypervisor: Registers) -> Self {
+    pub(super) fn new(
+        distributor: Registers,
+        cpu: Registers,
+        hypervisor: Registers,
+    ) -> Option<Self> {
+        if distributor.size() < DISTRIBUTOR_BYTES
+            || cpu.size() < super::CPU_INTERFACE_BYTES
+            || hypervisor.size() < HYPERVISOR_BYTES
+        {
+            return None;
+        }
         let list_registers = (hypervisor.read32(GICH_VTR) & 0x3f) as u8 + 1;
         let d = &distributor;
         d.write32(GICD_CTLR, 0);
@@ -62,7 +76,7 @@ impl GicV2 {
         d.write32(GICD_CTLR, BOTH_GROUPS);
         let targets = [const { AtomicU8::new(0) }; 8];
         let list_registers = list_registers.min(super::MOST_LIST_REGISTERS as u8);
-        Self { distributor, cpu, hypervisor, list_registers, targets }
+        Some(Self { distributor, cpu, hypervisor, list_registers, targets })
     }
 
     pub(super) fn start_cpu(&self, cpu: CpuId, private: &[IntId]) -> bool {

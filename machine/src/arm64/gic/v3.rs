@@ -41,6 +41,10 @@ const PRIORITY: u32 = 0xa0a0_a0a0;
 /// `ICC_SRE_EL2`: SRE, bypass off; not Enable, so that a guest's `ICC_SRE_EL1` traps.
 const SYSTEM_REGISTERS: u64 = 0x7;
 
+/// Bytes of the distributor, and of a redistributor without virtual LPIs.
+const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
+const REDISTRIBUTOR_BYTES: u64 = 0x2_0000;
+
 const MOST_CPUS: usize = 128;
 
 /// The controller's state: where each CPU's redistributor is.
@@ -60,7 +64,11 @@ impl GicV3 {
         distributor: Registers,
         redistributors: ArrayVec<Registers, 16>,
         stride: Option<u64>,
-    ) -> Self {
+    ) -> Option<Self> {
+        let odd = |stride: u64| stride < REDISTRIBUTOR_BYTES || stride % REDISTRIBUTOR_BYTES != 0;
+        if distributor.size() < DISTRIBUTOR_BYTES || stride.is_some_and(odd) {
+            return None;
+        }
         use_system_registers();
         let list_registers = (read!("S3_4_C12_C11_1") & 0x1f) as u8 + 1; // ICH_VTR_EL2
         let gic = Self {
@@ -72,7 +80,7 @@ impl GicV3 {
             affinities: [const { AtomicU64::new(0) }; MOST_CPUS],
         };
         gic.start_distributor();
-        gic
+        Some(gic)
     }
 
     fn start_distributor(&self) {
@@ -104,8 +112,9 @@ impl GicV3 {
     fn find(&self, affinity: u64) -> Option<(usize, u64)> {
         let wanted = (affinity >> 8 & 0xff00_0000) | affinity & 0xff_ffff;
         for (region, registers) in self.redistributors.iter().enumerate() {
-            let mut offset = 0;
-            while offset + 0x2_0000 <= registers.size() {
+            let mut offset = 0u64;
+            let last = registers.size().checked_sub(REDISTRIBUTOR_BYTES);
+            while last.is_some_and(|last| offset <= last) {
                 let typer = registers.read64(offset + GICR_TYPER);
                 if typer >> 32 == wanted {
                     return Some((region, offset));
@@ -114,7 +123,7 @@ impl GicV3 {
                     break;
                 }
                 let own = if typer & TYPER_VLPIS != 0 { 0x4_0000 } else { 0x2_0000 };
-                offset += self.stride.unwrap_or(own).max(0x2_0000);
+                offset = offset.saturating_add(self.stride.unwrap_or(own));
             }
         }
         None
@@ -123,7 +132,7 @@ impl GicV3 {
     fn redistributor(&self, cpu: CpuId) -> Option<Registers> {
         let place = self.places.get(cpu.0 as usize)?.load(Ordering::Relaxed).checked_sub(1)?;
         let region = self.redistributors.get((place >> 32) as usize)?;
-        Some(region.part(place & 0xffff_ffff, 0x2_0000))
+        Some(region.part(place & 0xffff_ffff, REDISTRIBUTOR_BYTES))
     }
 
     pub(super) fn start_cpu(&self, cpu: CpuId, private: &[IntId]) -> bool {
