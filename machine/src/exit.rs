@@ -87,7 +87,8 @@ impl Transfer {
 
     /// A store of `width` from `register`, 31 being the zero register.
     pub const fn store(width: Width, register: u8) -> Self {
-        Self(width as u32 * (1 << Self::WIDTH) | (register as u32 & 31) << Self::REGISTER | Self::WRITE)
+        let moved = ((width as u32) << Self::WIDTH) | ((register as u32 & 31) << Self::REGISTER);
+        Self(moved | Self::WRITE)
     }
 
     /// A load of `width` to `register`, 31 being the zero register.
@@ -100,7 +101,8 @@ impl Transfer {
             Extend::SignTo32 => Self::SIGN_EXTEND,
             Extend::SignTo64 => Self::SIGN_EXTEND | Self::TO_64_BITS,
         };
-        Self(width as u32 * (1 << Self::WIDTH) | (register as u32 & 31) << Self::REGISTER | extension)
+        let moved = ((width as u32) << Self::WIDTH) | ((register as u32 & 31) << Self::REGISTER);
+        Self(moved | extension)
     }
 
     /// Load or store.
