@@ -20,7 +20,7 @@ enum Outcome {
 }
 
 /// Emulates a data access that stage 2 refused, or gives the guest an external abort.
-pub fn handle(cpu: &mut Cpu<'_>, abort: DataAbort) -> Next {
+pub fn handle(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
     let Some((domain, _)) = cpu.resident() else {
         return Next::Choose;
     };
@@ -35,7 +35,7 @@ pub fn handle(cpu: &mut Cpu<'_>, abort: DataAbort) -> Next {
 
 /// A post-indexed load or store, which the syndrome does not describe: the instruction does.
 #[cold]
-fn write_back(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort) -> Next {
+fn write_back(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort) -> Next {
     // 32-bit code of a user process has other encodings.
     let is_64_bit = cpu.with_registers(|registers| !registers.cpu.is_32_bit()) == Some(true);
     let fetched = if is_64_bit { fetch(cpu) } else { None };
@@ -65,7 +65,7 @@ fn fetch(cpu: &mut Cpu<'_>) -> Option<u32> {
     Some(u32::from_le_bytes(bytes))
 }
 
-fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transfer) -> Next {
+fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort, transfer: Transfer) -> Next {
     let address = abort.address;
     if domain
         .map
@@ -91,7 +91,7 @@ fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transf
 }
 
 #[cold]
-fn refuse(cpu: &mut Cpu<'_>, abort: DataAbort) -> Next {
+fn refuse(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
     let direction = match abort.transfer.map(|transfer| transfer.direction()) {
         Some(Direction::Read) => "read",
         Some(Direction::Write) => "write",
@@ -124,7 +124,7 @@ fn stored(cpu: &mut Cpu<'_>, transfer: Transfer) -> u64 {
     transfer.truncate(value.unwrap_or(0))
 }
 
-fn settle(cpu: &mut Cpu<'_>, abort: DataAbort, transfer: Transfer, outcome: Outcome) {
+fn settle(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, outcome: Outcome) {
     match outcome {
         Outcome::Done(value) => finish(cpu, transfer, value),
         Outcome::Refused => {
@@ -140,7 +140,7 @@ enum Frame {
     Redistributor(VcpuId, u32),
 }
 
-fn gic(cpu: &mut Cpu<'_>, abort: DataAbort, transfer: Transfer, frame: Frame) -> Next {
+fn gic(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, frame: Frame) -> Next {
     let width = gic_width(transfer.width());
     match transfer.direction() {
         Direction::Read => gic_read(cpu, abort, transfer, frame, width),
@@ -161,7 +161,7 @@ impl Frame {
 
 fn gic_read(
     cpu: &mut Cpu<'_>,
-    abort: DataAbort,
+    abort: &DataAbort,
     transfer: Transfer,
     frame: Frame,
     width: vgic::Width,
@@ -210,7 +210,7 @@ fn gic_read_state<T>(
 
 fn gic_write(
     cpu: &mut Cpu<'_>,
-    abort: DataAbort,
+    abort: &DataAbort,
     transfer: Transfer,
     frame: Frame,
     width: vgic::Width,
@@ -252,7 +252,7 @@ const fn uart_width(width: Width) -> vuart::Width {
     }
 }
 
-fn uart(cpu: &mut Cpu<'_>, domain: &Domain, abort: DataAbort, transfer: Transfer) -> Next {
+fn uart(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort, transfer: Transfer) -> Next {
     let Some((window, _)) = domain.map.uart else {
         return Next::Run;
     };

@@ -115,7 +115,7 @@ impl<'s> Cpu<'s> {
         match resident.registers.cpu.run() {
             Exit::Interrupt => interrupts::handle(self),
             Exit::Hvc(abi::hypercall::HVC_IMMEDIATE) => hypercall::dispatch(self),
-            Exit::DataAbort(abort) => mmio::handle(self, abort),
+            Exit::DataAbort(abort) => mmio::handle(self, &abort),
             Exit::Sysreg(access) => sysreg::emulate(self, access),
             Exit::Hvc(0) => calls::call(self),
             Exit::WaitForInterrupt => {
