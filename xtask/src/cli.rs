@@ -138,6 +138,15 @@ struct BenchOptions {
     /// Do not measure Xen
     #[arg(long)]
     euxenite_only: bool,
+    /// An image of Euxenite to measure instead of building one
+    #[arg(long, value_name = "PATH")]
+    image: Option<PathBuf>,
+    /// Measure start-up, size, scaling and the exits of a Linux guest as well
+    #[arg(long)]
+    all: bool,
+    /// Write everything into one page with charts
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Write the figures into docs/benchmarks.md
     #[arg(long, conflicts_with_all = ["only", "check", "euxenite_only"])]
     update: bool,
@@ -178,6 +187,13 @@ impl BenchOptions {
             } else {
                 bench::Extent::Both
             },
+            depth: if self.all || self.html.is_some() {
+                bench::Depth::All
+            } else {
+                bench::Depth::Operations
+            },
+            html: self.html,
+            image: self.image,
             outcome: match (self.update, self.check) {
                 (true, _) => bench::Outcome::Update,
                 (false, true) => bench::Outcome::Check,

@@ -7,8 +7,9 @@
 //!
 //! The command line chooses: `bench=single` (the default) for what one vCPU does alone,
 //! `bench=pair` for two vCPUs on CPUs of their own, `bench=shared` for two on one CPU,
-//! `bench=start` for nothing but the moment of the first instruction; `only=word` for the
-//! operations whose names contain the word (`_` stands for a space).
+//! `bench=start` for nothing but the moment of the first instruction, `bench=scale` for `single` in
+//! the first of many guests while all other vCPUs sleep; `only=word` for the operations whose names
+//! contain the word (`_` stands for a space).
 #![no_std]
 #![no_main]
 
@@ -17,6 +18,7 @@ mod controller;
 mod memory;
 mod operation;
 mod pair;
+mod scale;
 mod serial;
 mod shared;
 mod single_timer;
@@ -62,6 +64,16 @@ extern "C" fn guest_main(tree: usize) -> ! {
             gic::enable(0);
             pair::start_helper();
             run(shared::OPERATIONS, only);
+        }
+        "scale" => {
+            gic::enable(0);
+            if word(bootargs, "hostname=") != Some("dom1") {
+                scale::sleep();
+            }
+            scale::settle(cpus);
+            SINGLE
+                .iter()
+                .for_each(|operations| run(operations, only));
         }
         _ => {
             gic::enable(0);

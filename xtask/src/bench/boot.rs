@@ -29,6 +29,8 @@ use crate::{
 
 /// How often a machine of several CPUs is nudged, and the longest wait for output.
 const BEAT: Duration = Duration::from_millis(50);
+/// What either hypervisor says when it stops for good.
+const PANIC: &str = "Panic on CPU";
 /// Lines of a failed boot's output that are shown.
 const SHOWN_LINES: usize = 30;
 
@@ -53,8 +55,19 @@ pub(crate) struct Boot<'a> {
     pub(crate) xen_args: &'a str,
     /// What a guest prints first, and last.
     pub(crate) marks: (&'a str, &'a str),
+    /// What to type when all guests are at their end, and what is waited for then.
+    pub(crate) question: Option<(&'a [&'a str], &'a str)>,
     /// The longest it may take.
     pub(crate) limit: Duration,
+}
+
+/// What came of a boot.
+#[derive(Debug, Clone)]
+pub(crate) struct Ran {
+    /// All that was printed.
+    pub(crate) text: String,
+    /// MiB of memory that the machine had.
+    pub(crate) machine_mib: u64,
 }
 
 /// A machine that is ended when dropped.
@@ -68,7 +81,7 @@ impl Boot<'_> {
     ///
     /// # Errors
     /// When a guest's last line does not come in time: with the end of the output.
-    pub(crate) fn run(&self, folder: &Path) -> Result<String> {
+    pub(crate) fn run(&self, folder: &Path) -> Result<Ran> {
         let files = Files {
             hypervisor: self.hypervisor.to_path_buf(),
             system: System {
@@ -105,13 +118,17 @@ impl Boot<'_> {
                 command::tail(&text, SHOWN_LINES)
             );
         }
-        Ok(text)
+        Ok(Ran {
+            text,
+            machine_mib: start.memory_mib,
+        })
     }
 
     fn listen(&self, machine: &mut Running, monitor: Option<&Path>) -> Result<String> {
         let deadline = Instant::now() + self.limit;
         let mut bytes = Vec::new();
         let mut line = None;
+        let mut typed = false;
         loop {
             let ended = match machine.output.recv_timeout(BEAT) {
                 Ok(more) => {
@@ -122,7 +139,15 @@ impl Boot<'_> {
                 Err(RecvTimeoutError::Disconnected) => true,
             };
             let text = String::from_utf8_lossy(&bytes).replace('\r', "");
-            let done = text.matches(self.marks.1).count() >= self.guests as usize;
+            let mut done = text.matches(self.marks.1).count() >= self.guests as usize;
+            if let (true, Some((keys, answer))) = (done, self.question) {
+                if !typed {
+                    typed = true;
+                    machine.type_slowly(keys)?;
+                }
+                done = text.contains(answer);
+            }
+            let ended = ended || text.contains(PANIC);
             if done || ended || Instant::now() >= deadline {
                 return Ok(text);
             }
@@ -186,6 +211,18 @@ impl Running {
             }
         });
         Ok(Self { child, output })
+    }
+
+    /// Types one after the other, with time for each to have its effect.
+    fn type_slowly(&mut self, keys: &[&str]) -> Result<()> {
+        let pipe = self.child.stdin.as_mut();
+        let pipe = pipe.context("the machine takes no input")?;
+        for key in keys {
+            thread::sleep(2 * BEAT);
+            pipe.write_all(key.as_bytes())?;
+            pipe.flush()?;
+        }
+        Ok(())
     }
 }
 

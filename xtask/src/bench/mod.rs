@@ -2,14 +2,19 @@
 //! device tree and the same emulated machine, in instructions.
 
 pub(crate) mod boot;
+mod exits;
 mod gate;
+mod html;
 mod lines;
+mod operations;
+mod scaling;
+mod startup;
+mod svg;
 mod table;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -19,12 +24,13 @@ use crate::{
     image::{self, Profile},
     packages,
     paths::Paths,
-    progress::Work,
     run::{self, Hypervisor},
     toolchain::Toolchain,
 };
-use boot::Boot;
+use exits::Exits;
 use lines::Figure;
+use scaling::Curve;
+use startup::Measured;
 use table::Row;
 
 /// Where the committed table is.
@@ -37,8 +43,14 @@ pub(crate) struct Plan {
     pub(crate) only: Option<String>,
     /// Whom to measure.
     pub(crate) extent: Extent,
+    /// An image of Euxenite to measure instead of building one.
+    pub(crate) image: Option<PathBuf>,
+    /// How much to measure.
+    pub(crate) depth: Depth,
     /// What becomes of the figures.
     pub(crate) outcome: Outcome,
+    /// Where a page with everything goes.
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Whom to measure.
@@ -48,6 +60,15 @@ pub(crate) enum Extent {
     Both,
     /// Euxenite alone.
     EuxeniteOnly,
+}
+
+/// How much to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The operations.
+    Operations,
+    /// Start-up, size, scaling and the exits of a Linux guest as well.
+    All,
 }
 
 /// What becomes of the figures beside being printed.
@@ -61,55 +82,26 @@ pub(crate) enum Outcome {
     Check,
 }
 
-/// A boot of the benchmark guest.
-struct Run {
-    name: &'static str,
-    cpus: u32,
-    vcpus: u32,
-    arguments: &'static str,
-    xen_args: &'static str,
-    /// Appended to the operations' names.
-    suffix: &'static str,
-}
-
-const USUAL: Run = Run {
-    name: "single",
-    cpus: 1,
-    vcpus: 1,
-    arguments: "bench=single",
-    xen_args: "console=dtuart",
-    suffix: "",
-};
-
-/// One vCPU alone; two on CPUs of their own; two on one CPU; and what the log's level changes.
-const RUNS: [Run; 4] = [
-    USUAL,
-    Run {
-        name: "printed",
-        arguments: "bench=single only=console_io",
-        xen_args: "console=dtuart guest_loglvl=all",
-        suffix: ", printed",
-        ..USUAL
-    },
-    Run {
-        name: "pair",
-        cpus: 2,
-        vcpus: 2,
-        arguments: "bench=pair",
-        ..USUAL
-    },
-    Run {
-        name: "shared",
-        vcpus: 2,
-        arguments: "bench=shared",
-        ..USUAL
-    },
-];
-
 /// A hypervisor to be measured.
 struct Subject {
     name: &'static str,
     image: PathBuf,
+}
+
+/// All that is measured of one hypervisor.
+#[derive(Debug, Clone, Default)]
+struct Sheet {
+    figures: Vec<Figure>,
+    startup: Option<Measured>,
+    curves: Vec<Curve>,
+    exits: Option<Exits>,
+}
+
+/// Both hypervisors' sheets; without Xen its is `None`.
+struct Report {
+    xen: Option<Sheet>,
+    euxenite: Sheet,
+    rows: Vec<Row>,
 }
 
 /// Measures as planned; says whether the figures hold.
@@ -117,105 +109,128 @@ pub(crate) fn run(paths: &Paths, plan: &Plan) -> Result<bool> {
     packages::need(&[packages::QEMU])?;
     let toolchain = Toolchain::find_or_install()?;
     let guest = image::guest(paths, toolchain, "bench")?.flat;
-    let ours = Hypervisor::Euxenite {
-        profile: Profile::Release,
-        features: Vec::new(),
+    let ours = match &plan.image {
+        Some(file) => Hypervisor::File(file.clone()),
+        None => Hypervisor::Euxenite {
+            profile: Profile::Release,
+            features: Vec::new(),
+        },
     };
-    let ours = Subject {
-        name: "euxenite",
-        image: run::hypervisor_image(paths, &ours)?,
-    };
+    let ours = Subject::new(paths, "euxenite", &run::hypervisor_image(paths, &ours)?)?;
+    let euxenite = ours.measure(paths, &guest, plan)?;
     let xen = match plan.extent {
-        Extent::Both => Some(Subject {
-            name: "xen",
-            image: guest_files::xen(paths)?,
-        }),
+        Extent::Both => {
+            let xen = Subject::new(paths, "xen", &guest_files::xen(paths)?)?;
+            Some(xen.measure(paths, &guest, plan)?)
+        }
         Extent::EuxeniteOnly => None,
     };
-    let only = plan.only.as_deref();
-    let euxenite = measure(paths, &ours, &guest, only)?;
-    let xen = match &xen {
-        Some(xen) => measure(paths, xen, &guest, only)?,
-        None => Vec::new(),
-    };
-    let rows = table::join(&xen, &euxenite);
+    let theirs = xen.as_ref().map_or(&[][..], |xen| &xen.figures);
+    let rows = table::join(theirs, &euxenite.figures);
     if rows.is_empty() {
         bail!("no operation is called so");
     }
-    print!("{}", table::markdown(&rows));
-    finish(paths, plan.outcome, &rows)
+    let report = Report {
+        xen,
+        euxenite,
+        rows,
+    };
+    for (title, _, text) in report.sections() {
+        println!("\n{title}\n\n{text}");
+    }
+    if let Some(file) = &plan.html {
+        fs::write(file, html::page(&report)).with_context(|| file.display().to_string())?;
+        println!("{} shows all of it.", file.display());
+    }
+    finish(paths, plan.outcome, &report)
 }
 
-fn finish(paths: &Paths, outcome: Outcome, rows: &[Row]) -> Result<bool> {
+impl Subject {
+    /// With a copy of the image, which a build meanwhile does not change.
+    fn new(paths: &Paths, name: &'static str, image: &Path) -> Result<Self> {
+        let folder = paths.root().join("target/bench").join(name);
+        fs::create_dir_all(&folder)?;
+        let copy = folder.join("hypervisor");
+        fs::copy(image, &copy)?;
+        Ok(Self { name, image: copy })
+    }
+
+    fn measure(&self, paths: &Paths, guest: &Path, plan: &Plan) -> Result<Sheet> {
+        let figures = operations::measure(paths, self, guest, plan.only.as_deref())?;
+        if plan.depth == Depth::Operations {
+            return Ok(Sheet {
+                figures,
+                ..Sheet::default()
+            });
+        }
+        let told = |what: &str, error: anyhow::Error| eprintln!("{}, {what}: {error:#}", self.name);
+        Ok(Sheet {
+            figures,
+            startup: startup::measure(paths, self, guest)
+                .map_err(|error| told("start-up", error))
+                .ok(),
+            curves: scaling::measure(paths, self, guest).unwrap_or_else(|error| {
+                told("scaling", error);
+                Vec::new()
+            }),
+            exits: exits::measure(paths, self)
+                .map_err(|error| told("exits", error))
+                .ok(),
+        })
+    }
+}
+
+impl Report {
+    /// The tables that there are: title, name in the document, text.
+    fn sections(&self) -> Vec<(&'static str, &'static str, String)> {
+        let xen = self.xen.as_ref();
+        let mut sections = vec![("Operations", "operations", table::markdown(&self.rows))];
+        if let Some(ours) = &self.euxenite.startup {
+            let theirs = xen.and_then(|xen| xen.startup.as_ref());
+            sections.push(("Start-up", "start-up", startup::startup_table(theirs, ours)));
+            sections.push(("Size", "size", startup::size_table(theirs, ours)));
+        }
+        if !self.euxenite.curves.is_empty() {
+            let theirs = xen.map_or(&[][..], |xen| &xen.curves);
+            let text = scaling::markdown(theirs, &self.euxenite.curves);
+            sections.push(("Scaling", "scaling", text));
+        }
+        if let Some(ours) = &self.euxenite.exits {
+            let theirs = xen.and_then(|xen| xen.exits.as_ref());
+            sections.push(("Exits", "exits", exits::markdown(theirs, ours)));
+        }
+        sections
+    }
+}
+
+fn finish(paths: &Paths, outcome: Outcome, report: &Report) -> Result<bool> {
+    if outcome == Outcome::Print {
+        return Ok(true);
+    }
     let document = paths.root().join(DOCUMENT);
-    match outcome {
-        Outcome::Print => Ok(true),
-        Outcome::Update => {
-            let old = fs::read_to_string(&document).with_context(|| DOCUMENT.to_owned())?;
-            let gone = gate::gone(&table::read(gate::section(&old, "operations")?), rows);
-            if !gone.is_empty() {
-                bail!(
-                    "{DOCUMENT} stays as it is: there are no figures for {}",
-                    gone.join(", ")
-                );
-            }
-            let new = gate::replaced(&old, "operations", &table::markdown(rows))?;
-            fs::write(&document, new)?;
-            println!("{DOCUMENT} holds these figures now.");
-            Ok(true)
-        }
-        Outcome::Check => {
-            let old = fs::read_to_string(&document).with_context(|| DOCUMENT.to_owned())?;
-            let worse = gate::worse(&table::read(gate::section(&old, "operations")?), rows);
-            worse.iter().for_each(|line| println!("{line}"));
-            Ok(worse.is_empty())
-        }
+    let mut text = fs::read_to_string(&document).with_context(|| DOCUMENT.to_owned())?;
+    let committed = table::read(gate::section(&text, "operations")?);
+    if outcome == Outcome::Check {
+        let worse = gate::worse(&committed, &report.rows);
+        worse.iter().for_each(|line| println!("WORSE  {line}"));
+        println!(
+            "{} operations compared with {DOCUMENT}, {} worse.",
+            committed.len(),
+            worse.len()
+        );
+        return Ok(worse.is_empty());
     }
-}
-
-/// All figures of one hypervisor; a run that fails is told and leaves its operations out.
-fn measure(
-    paths: &Paths,
-    subject: &Subject,
-    guest: &Path,
-    only: Option<&str>,
-) -> Result<Vec<Figure>> {
-    let mut figures = Vec::new();
-    for run in &RUNS {
-        let work = Work::start(format!("{}: {}", subject.name, run.name));
-        let part = only.map_or(String::new(), |only| {
-            format!(" only={}", only.replace(' ', "_"))
-        });
-        let folder = paths
-            .root()
-            .join("target/bench")
-            .join(subject.name)
-            .join(run.name);
-        let boot = Boot {
-            hypervisor: &subject.image,
-            guest,
-            cpus: run.cpus,
-            guests: 1,
-            vcpus: run.vcpus,
-            memory_mib: 256,
-            arguments: &format!("{}{part}", run.arguments),
-            xen_args: run.xen_args,
-            marks: ("bench: begin", "bench: end"),
-            limit: Duration::from_secs(60),
-        };
-        let text = boot.run(&folder);
-        drop(work);
-        match text {
-            Ok(text) => {
-                for mut figure in lines::figures(&text)? {
-                    figure.name.push_str(run.suffix);
-                    if only.is_none_or(|only| figure.name.contains(only)) {
-                        figures.push(figure);
-                    }
-                }
-            }
-            Err(error) => eprintln!("{}, {}: {error:#}", subject.name, run.name),
-        }
+    let gone = gate::gone(&committed, &report.rows);
+    if !gone.is_empty() {
+        bail!(
+            "{DOCUMENT} stays as it is: there are no figures for {}",
+            gone.join(", ")
+        );
     }
-    Ok(figures)
+    for (_, name, table) in report.sections() {
+        text = gate::replaced(&text, name, &table)?;
+    }
+    fs::write(&document, text)?;
+    println!("{DOCUMENT} holds these figures now.");
+    Ok(true)
 }

@@ -118,8 +118,9 @@ fn ask(
         arguments: &only.map_or(String::new(), |only| format!("only={only}")),
         xen_args: "console=dtuart",
         marks: ("conform: begin", "conform: end"),
+        question: None,
         limit: Duration::from_secs(90),
     };
-    let text = boot.run(&paths.root().join("target/conform").join(name))?;
-    Answers::read(&text).with_context(|| name.to_owned())
+    let ran = boot.run(&paths.root().join("target/conform").join(name))?;
+    Answers::read(&ran.text).with_context(|| name.to_owned())
 }
