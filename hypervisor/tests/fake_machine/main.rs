@@ -15,6 +15,7 @@ mod power;
 mod refusals;
 mod sgi;
 mod sleep;
+mod switching;
 mod sysregs;
 mod timers;
 #[path = "../../../logic/domcfg/tests/common/mod.rs"]
