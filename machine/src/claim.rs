@@ -20,7 +20,10 @@ unsafe impl<T: Send> Sync for Claim<T> {}
 impl<T> Claim<T> {
     /// Around `value`, free.
     pub const fn new(value: T) -> Self {
-        Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self {
+            taken: AtomicBool::new(false),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// The value, unless somebody has it.
@@ -30,7 +33,10 @@ impl<T> Claim<T> {
         self.taken
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .ok()
-            .map(|_| Claimed { claim: self, exclusive: PhantomData })
+            .map(|_| Claimed {
+                claim: self,
+                exclusive: PhantomData,
+            })
     }
 }
 

@@ -108,7 +108,11 @@ impl Transfer {
     /// Load or store.
     #[inline]
     pub const fn direction(self) -> Direction {
-        if self.0 & Self::WRITE != 0 { Direction::Write } else { Direction::Read }
+        if self.0 & Self::WRITE != 0 {
+            Direction::Write
+        } else {
+            Direction::Read
+        }
     }
 
     /// Bytes moved.
@@ -137,7 +141,11 @@ impl Transfer {
             return raw << unused >> unused;
         }
         let value = ((raw << unused) as i64 >> unused) as u64;
-        if self.0 & Self::TO_64_BITS != 0 { value } else { value & 0xffff_ffff }
+        if self.0 & Self::TO_64_BITS != 0 {
+            value
+        } else {
+            value & 0xffff_ffff
+        }
     }
 
     /// What a store hands to the device, when its register holds `register`.
@@ -222,12 +230,24 @@ impl Sysreg {
 
     fn from_syndrome(iss: u64) -> Self {
         let field = |low: u32, bits: u32| ((iss >> low) & ((1 << bits) - 1)) as u32;
-        Self::new(field(20, 2), field(14, 3), field(10, 4), field(1, 4), field(17, 3))
+        Self::new(
+            field(20, 2),
+            field(14, 3),
+            field(10, 4),
+            field(1, 4),
+            field(17, 3),
+        )
     }
 
     /// `(op0, op1, CRn, CRm, op2)`.
     pub const fn fields(self) -> (u32, u32, u32, u32, u32) {
-        (self.0 >> 14, self.0 >> 11 & 7, self.0 >> 7 & 15, self.0 >> 3 & 15, self.0 & 7)
+        (
+            self.0 >> 14,
+            self.0 >> 11 & 7,
+            self.0 >> 7 & 15,
+            self.0 >> 3 & 15,
+            self.0 & 7,
+        )
     }
 }
 
@@ -263,7 +283,11 @@ pub fn decode(esr: u64, far: u64, hpfar: u64) -> Exit {
         EC_DATA_ABORT_LOWER => Exit::DataAbort(data_abort(esr, far, hpfar)),
         EC_SYSREG => Exit::Sysreg(SysregAccess {
             register: Sysreg::from_syndrome(esr),
-            direction: if esr & 1 != 0 { Direction::Read } else { Direction::Write },
+            direction: if esr & 1 != 0 {
+                Direction::Read
+            } else {
+                Direction::Write
+            },
             general: (esr >> 5 & 0x1f) as u8,
         }),
         EC_WAIT if esr & 1 == 0 => Exit::WaitForInterrupt,
@@ -350,13 +374,25 @@ mod tests {
     #[test]
     fn loads_extend_as_the_instruction_says() {
         let load = |width, extend| Transfer::load(width, 0, extend);
-        assert_eq!(load(Width::Byte, Extend::SignTo64).extend(0x80), 0xffff_ffff_ffff_ff80);
-        assert_eq!(load(Width::Byte, Extend::SignTo32).extend(0x80), 0xffff_ff80);
+        assert_eq!(
+            load(Width::Byte, Extend::SignTo64).extend(0x80),
+            0xffff_ffff_ffff_ff80
+        );
+        assert_eq!(
+            load(Width::Byte, Extend::SignTo32).extend(0x80),
+            0xffff_ff80
+        );
         assert_eq!(load(Width::Half, Extend::Zero).extend(0x1_8000), 0x8000);
-        assert_eq!(load(Width::Word, Extend::Zero).extend(u64::MAX), 0xffff_ffff);
+        assert_eq!(
+            load(Width::Word, Extend::Zero).extend(u64::MAX),
+            0xffff_ffff
+        );
         assert_eq!(load(Width::Double, Extend::Zero).extend(u64::MAX), u64::MAX);
         assert_eq!(Transfer::store(Width::Byte, 7).truncate(0x1234), 0x34);
-        assert_eq!(Transfer::store(Width::Byte, 7).direction(), Direction::Write);
+        assert_eq!(
+            Transfer::store(Width::Byte, 7).direction(),
+            Direction::Write
+        );
         assert_eq!(Transfer::store(Width::Double, 7).register(), 7);
     }
 
@@ -364,13 +400,20 @@ mod tests {
     fn sysreg_fields_are_picked_from_the_syndrome() {
         // mrs x5, ID_AA64PFR0_EL1 = S3_0_C0_C4_0.
         let esr = 0x18 << 26 | 3 << 20 | 4 << 1 | 5 << 5 | 1;
-        let Exit::Sysreg(access) = decode(esr, 0, 0) else { panic!("not a sysreg") };
+        let Exit::Sysreg(access) = decode(esr, 0, 0) else {
+            panic!("not a sysreg")
+        };
         assert_eq!(access.register, Sysreg::new(3, 0, 0, 4, 0));
         assert_eq!((access.general, access.direction), (5, Direction::Read));
     }
 
     #[test]
     fn unknown_classes_are_undefined() {
-        assert_eq!(decode(0x19 << 26, 0, 0), Exit::Undefined { syndrome: 0x19 << 26 });
+        assert_eq!(
+            decode(0x19 << 26, 0, 0),
+            Exit::Undefined {
+                syndrome: 0x19 << 26
+            }
+        );
     }
 }

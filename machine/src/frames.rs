@@ -156,7 +156,10 @@ impl Frames {
             frames.insert(inner_pages(*bank))?;
         }
         for range in core::iter::once(&occupied.image).chain(occupied.reserved) {
-            frames.kept.try_push(outer_pages(*range)).map_err(|_| TooFragmented)?;
+            frames
+                .kept
+                .try_push(outer_pages(*range))
+                .map_err(|_| TooFragmented)?;
             frames.subtract(outer_pages(*range))?;
         }
         for range in occupied.modules {
@@ -248,7 +251,11 @@ impl Frames {
         self.modules.retain(|range| *range != module.range);
         // The first and the last page are the module's alone unless another one lies in them too.
         let mut pages = outer_pages(module.range);
-        if self.modules.iter().any(|other| outer_pages(*other).overlaps(pages)) {
+        if self
+            .modules
+            .iter()
+            .any(|other| outer_pages(*other).overlaps(pages))
+        {
             pages = inner_pages(module.range);
         }
         let bank = self.memory.iter().find(|bank| bank.contains(module.range));
@@ -265,7 +272,9 @@ impl Frames {
         if range.is_empty() {
             return Ok(());
         }
-        let at = self.free.partition_point(|free| free.start() < range.start());
+        let at = self
+            .free
+            .partition_point(|free| free.start() < range.start());
         let mut merged = range;
         let mut at = at;
         if at > 0 && self.free[at - 1].end() == merged.start() {
@@ -303,12 +312,18 @@ fn join(low: Range, high: Range) -> Range {
 /// `range`, widened to whole pages.
 pub(crate) fn outer_pages(range: Range) -> Range {
     let start = range.start() & !(PAGE_SIZE - 1);
-    let end = range.end().checked_next_multiple_of(PAGE_SIZE).unwrap_or(!(PAGE_SIZE - 1));
+    let end = range
+        .end()
+        .checked_next_multiple_of(PAGE_SIZE)
+        .unwrap_or(!(PAGE_SIZE - 1));
     Range::from_bounds(start, end).unwrap_or(range)
 }
 
 fn inner_pages(range: Range) -> Range {
-    let start = range.start().checked_next_multiple_of(PAGE_SIZE).unwrap_or(range.end());
+    let start = range
+        .start()
+        .checked_next_multiple_of(PAGE_SIZE)
+        .unwrap_or(range.end());
     let end = range.end() & !(PAGE_SIZE - 1);
     Range::from_bounds(start, end).unwrap_or_default()
 }
@@ -323,28 +338,39 @@ mod tests {
     }
 
     fn reserving(reserved: &[Range]) -> Occupied<'_> {
-        Occupied { reserved, ..Occupied::default() }
+        Occupied {
+            reserved,
+            ..Occupied::default()
+        }
     }
 
     /// 1 MiB of RAM that starts with the image.
     fn with_modules(modules: &[Range], reserved: &[Range]) -> Frames {
         let image = range(0x10_0000, 0x11_0000);
-        let occupied = Occupied { image, reserved, modules };
+        let occupied = Occupied {
+            image,
+            reserved,
+            modules,
+        };
         Frames::new(&[range(0x10_0000, 0x20_0000)], occupied).unwrap()
     }
 
     #[test]
     fn what_is_used_is_not_free() {
-        let frames =
-            Frames::new(&[range(0x10_000, 0x20_000)], reserving(&[range(0x11_001, 0x11_fff)]));
+        let frames = Frames::new(
+            &[range(0x10_000, 0x20_000)],
+            reserving(&[range(0x11_001, 0x11_fff)]),
+        );
         assert_eq!(frames.unwrap().free_bytes(), 0xf000);
     }
 
     #[test]
     fn an_extent_comes_from_the_smallest_range_and_goes_back_whole() {
-        let mut frames =
-            Frames::new(&[range(0x10_0000, 0x20_0000), range(0x40_0000, 0x41_0000)], reserving(&[]))
-                .unwrap();
+        let mut frames = Frames::new(
+            &[range(0x10_0000, 0x20_0000), range(0x40_0000, 0x41_0000)],
+            reserving(&[]),
+        )
+        .unwrap();
         let before = frames.free_bytes();
         let small = frames.allocate(0x1001, 0x4000).unwrap();
         assert_eq!(small.range(), range(0x40_0000, 0x40_2000));
@@ -382,9 +408,11 @@ mod tests {
 
     #[test]
     fn the_largest_range_serves_a_fragmented_guest() {
-        let mut frames =
-            Frames::new(&[range(0x10_0000, 0x90_0000)], reserving(&[range(0x48_0000, 0x49_0000)]))
-                .unwrap();
+        let mut frames = Frames::new(
+            &[range(0x10_0000, 0x90_0000)],
+            reserving(&[range(0x48_0000, 0x49_0000)]),
+        )
+        .unwrap();
         let part = frames.allocate_largest(1 << 30, 0x20_0000).unwrap();
         assert!(part.range().size() == 0x20_0000 && part.range().start().is_multiple_of(0x20_0000));
         assert!(frames.allocate_largest(0x10_0000, 0x20_0000).is_none());
@@ -413,7 +441,10 @@ mod tests {
         let (first, second) = (range(0x18_0000, 0x18_1800), range(0x18_1800, 0x18_2800));
         let mut frames = with_modules(&[first, second], &[]);
         let before = frames.free_bytes();
-        let (first, second) = (frames.module(first).unwrap(), frames.module(second).unwrap());
+        let (first, second) = (
+            frames.module(first).unwrap(),
+            frames.module(second).unwrap(),
+        );
         frames.release_module(first).unwrap();
         assert_eq!(frames.free_bytes(), before + 0x1000);
         frames.release_module(second).unwrap();
@@ -424,7 +455,10 @@ mod tests {
     fn a_module_gives_back_no_page_that_is_not_all_ram() {
         let bank = range(0x10_0800, 0x20_0000);
         let module = range(0x10_0800, 0x10_2000);
-        let occupied = Occupied { modules: &[module], ..Occupied::default() };
+        let occupied = Occupied {
+            modules: &[module],
+            ..Occupied::default()
+        };
         let mut frames = Frames::new(&[bank], occupied).unwrap();
         let before = frames.free_bytes();
         let module = frames.module(module).unwrap();

@@ -92,7 +92,10 @@ pub struct Token<R: Rank> {
 
 impl<R: Rank> Token<R> {
     const fn new() -> Self {
-        Self { rank: PhantomData, cpu: PhantomData }
+        Self {
+            rank: PhantomData,
+            cpu: PhantomData,
+        }
     }
 }
 
@@ -144,7 +147,10 @@ impl<T, R: Rank> Lock<T, R> {
             cpu::spin(spins);
             spins = spins.wrapping_add(1);
         }
-        Guard { lock: self, token: Token::new() }
+        Guard {
+            lock: self,
+            token: Token::new(),
+        }
     }
 
     /// The value, for the one who owns the lock itself: nobody else can hold it.
@@ -201,7 +207,9 @@ impl<T, R: Rank> Drop for Guard<'_, T, R> {
     fn drop(&mut self) {
         let mine = self.lock.serving.load(Ordering::Relaxed);
         // Release: what was written under the lock is seen by the next holder's acquire.
-        self.lock.serving.store(mine.wrapping_add(1), Ordering::Release);
+        self.lock
+            .serving
+            .store(mine.wrapping_add(1), Ordering::Release);
         cpu::point();
     }
 }

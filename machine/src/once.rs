@@ -25,12 +25,17 @@ impl<T> Default for Once<T> {
 impl<T> Once<T> {
     /// Empty.
     pub const fn new() -> Self {
-        Self { state: AtomicU8::new(EMPTY), value: UnsafeCell::new(None) }
+        Self {
+            state: AtomicU8::new(EMPTY),
+            value: UnsafeCell::new(None),
+        }
     }
 
     /// Fills it; `Err` with the value if it is filled already.
     pub fn set(&self, value: T) -> Result<(), T> {
-        let claimed = self.state.compare_exchange(EMPTY, SETTING, Ordering::Acquire, Ordering::Relaxed);
+        let claimed =
+            self.state
+                .compare_exchange(EMPTY, SETTING, Ordering::Acquire, Ordering::Relaxed);
         if claimed.is_err() {
             return Err(value);
         }

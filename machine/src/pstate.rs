@@ -42,7 +42,11 @@ impl Handler {
         let has_tags = self.processor >> 8 & 0xf != 0;
         let mut state = HANDLER | interrupted & KEPT;
         if has_pan {
-            state |= if self.system_control & SPAN == 0 { PAN } else { interrupted & PAN };
+            state |= if self.system_control & SPAN == 0 {
+                PAN
+            } else {
+                interrupted & PAN
+            };
         }
         if has_ssbs && self.system_control & DEFAULT_SSBS != 0 {
             state |= SSBS;
@@ -63,7 +67,11 @@ pub const fn behind_32_bit(esr: u64, pc: u64, state: u64) -> (u64, u64) {
         return (behind, state);
     }
     let block = (state & IT_HIGH) >> 8 | (state & IT_LOW) >> 25;
-    let next = if block & 7 == 0 { 0 } else { block & 0xe0 | block << 1 & 0x1f };
+    let next = if block & 7 == 0 {
+        0
+    } else {
+        block & 0xe0 | block << 1 & 0x1f
+    };
     let others = state & !(IT_HIGH | IT_LOW);
     (behind, others | next << 8 & IT_HIGH | next << 25 & IT_LOW)
 }
@@ -82,9 +90,15 @@ mod tests {
 
     #[test]
     fn pan_is_set_unless_the_guest_wants_it_left_alone() {
-        let with_pan = Handler { memory_model: 1 << 20, ..Handler::default() };
+        let with_pan = Handler {
+            memory_model: 1 << 20,
+            ..Handler::default()
+        };
         assert_ne!(with_pan.state(EL0) & PAN, 0);
-        let left_alone = Handler { system_control: SPAN, ..with_pan };
+        let left_alone = Handler {
+            system_control: SPAN,
+            ..with_pan
+        };
         assert_eq!(left_alone.state(EL0) & PAN, 0);
         assert_ne!(left_alone.state(PAN) & PAN, 0);
         assert_eq!(Handler::default().state(PAN) & PAN, 0);
@@ -92,9 +106,16 @@ mod tests {
 
     #[test]
     fn ssbs_and_tag_checks_are_as_their_registers_say() {
-        let all = Handler { processor: 0x220, system_control: DEFAULT_SSBS, memory_model: 0 };
+        let all = Handler {
+            processor: 0x220,
+            system_control: DEFAULT_SSBS,
+            memory_model: 0,
+        };
         assert_eq!(all.state(EL0), HANDLER | SSBS | TCO);
-        let none = Handler { processor: 0, ..all };
+        let none = Handler {
+            processor: 0,
+            ..all
+        };
         assert_eq!(none.state(SSBS), HANDLER);
     }
 

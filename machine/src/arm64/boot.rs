@@ -51,8 +51,15 @@ const STACK_STRIDE: u64 = 256 << 10;
 /// The longest device tree that is accepted, as on Xen.
 const MOST_TREE_BYTES: u64 = 2 << 20;
 
-const EMPTY_START: SecondaryStart =
-    SecondaryStart { mair: 0, tcr: 0, ttbr0: 0, sctlr: 0, stack: 0, entry: 0, argument: 0 };
+const EMPTY_START: SecondaryStart = SecondaryStart {
+    mair: 0,
+    tcr: 0,
+    ttbr0: 0,
+    sctlr: 0,
+    stack: 0,
+    entry: 0,
+    argument: 0,
+};
 
 /// The image's own addresses.
 fn image() -> Range {
@@ -124,7 +131,10 @@ pub(crate) extern "C" fn boot_entry(tree: u64) -> ! {
     let _ = mmu::keep_early(image(), &mut token);
     let tree = tree_range(tree);
     let kept = mmu::keep_early(tree, &mut token);
-    euxenite_boot(Boot { tree: if kept.is_ok() { tree } else { Range::default() }, token })
+    euxenite_boot(Boot {
+        tree: if kept.is_ok() { tree } else { Range::default() },
+        token,
+    })
 }
 
 fn tree_range(tree: u64) -> Range {
@@ -218,9 +228,14 @@ impl Boot {
     /// Writes `text` to the UART that the device tree names, with no driver: before there is a
     /// console.
     pub fn early_message(&mut self, text: &str) {
-        let Some(uart) = euxenite_find_uart(self.device_tree()) else { return };
+        let Some(uart) = euxenite_find_uart(self.device_tree()) else {
+            return;
+        };
         let registers = Range::new(uart, PAGE_SIZE);
-        if registers.and_then(|range| mmu::map_device(range, &mut self.token)).is_some() {
+        if registers
+            .and_then(|range| mmu::map_device(range, &mut self.token))
+            .is_some()
+        {
             // SAFETY: the device tree names it as the console, and it was just mapped.
             unsafe { write_plainly(uart, text) };
         }
@@ -244,16 +259,30 @@ impl Boot {
         let tree = core::mem::take(&mut self.tree);
         let mut modules = alloc::vec::Vec::from(modules);
         modules.push(tree);
-        let occupied = Occupied { image, reserved, modules: &modules };
+        let occupied = Occupied {
+            image,
+            reserved,
+            modules: &modules,
+        };
         let mut frames =
             Frames::new(banks, occupied).map_err(|_: TooFragmented| MemoryError::TooFragmented)?;
         let tree = frames.module(tree);
         let total_bytes = banks.iter().map(|bank| bank.size()).sum();
-        Ok(Memory { frames, tree, image, total_bytes })
+        Ok(Memory {
+            frames,
+            tree,
+            image,
+            total_bytes,
+        })
     }
 
     /// Goes on in `next`, with `state`, on a stack with guard pages, as CPU 0.
-    pub fn onto_stack<T>(mut self, stack: Extent, state: T, next: fn(Token<Unlocked>, T) -> !) -> ! {
+    pub fn onto_stack<T>(
+        mut self,
+        stack: Extent,
+        state: T,
+        next: fn(Token<Unlocked>, T) -> !,
+    ) -> ! {
         extern "C" fn go<T>(argument: u64) -> ! {
             // SAFETY: `argument` is the box leaked below, and this is its one use.
             let call = unsafe { Box::from_raw(argument as *mut Call<T>) };
@@ -285,7 +314,10 @@ fn around(bank: Range, hole: Range) -> impl Iterator<Item = Range> {
     let (start, end) = (page(bank.start() + PAGE_SIZE - 1), page(bank.end()));
     let (low, high) = (page(hole.start()), page(hole.end() + PAGE_SIZE - 1));
     let parts = [(start, end.min(low)), (start.max(high), end)];
-    parts.into_iter().filter_map(|(a, b)| Range::from_bounds(a, b)).filter(|part| !part.is_empty())
+    parts
+        .into_iter()
+        .filter_map(|(a, b)| Range::from_bounds(a, b))
+        .filter(|part| !part.is_empty())
 }
 
 fn map_stack(cpu: CpuId, stack: Extent, token: &mut Token<Unlocked>) -> Option<u64> {
@@ -369,7 +401,13 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         let _ = write!(words, "\r\n{bar}\r\nPanic on CPU {cpu}:\r\n");
         match info.location() {
             Some(at) => {
-                let _ = write!(words, "{} ({}:{})\r\n", info.message(), at.file(), at.line());
+                let _ = write!(
+                    words,
+                    "{} ({}:{})\r\n",
+                    info.message(),
+                    at.file(),
+                    at.line()
+                );
             }
             None => {
                 let _ = write!(words, "{}\r\n", info.message());

@@ -50,7 +50,11 @@ pub(crate) unsafe fn zero(start: u64, bytes: u64) {
     let fast = dczid & 0x10 == 0 && block == data_line_bytes();
     let chunk = block * CHUNK_BLOCKS;
     let first = start.next_multiple_of(chunk).min(end);
-    let last = if fast { (end & !(chunk - 1)).max(first) } else { first };
+    let last = if fast {
+        (end & !(chunk - 1)).max(first)
+    } else {
+        first
+    };
     // SAFETY: as this function's; the parts lie inside the range.
     unsafe {
         zero_bytes(start, first - start);
@@ -153,14 +157,22 @@ unsafe fn zero_chunks(first: u64, last: u64, block: u64) {
 /// Both ranges are mapped, readable and writable normal memory and do not overlap, and there is no
 /// reference into the target.
 pub(crate) unsafe fn copy(from: *const u8, to: u64, bytes: u64) {
-    let lines = if to % LINE == 0 && data_line_bytes() == LINE { bytes / LINE } else { 0 };
+    let lines = if to % LINE == 0 && data_line_bytes() == LINE {
+        bytes / LINE
+    } else {
+        0
+    };
     let done = lines * LINE;
     // SAFETY: as this function's; the lines and the rest lie inside the ranges.
     unsafe {
         if lines > 0 {
             copy_lines(from, to, lines);
         }
-        copy_bytes(from.add(done as usize), (to + done) as *mut u8, bytes - done);
+        copy_bytes(
+            from.add(done as usize),
+            (to + done) as *mut u8,
+            bytes - done,
+        );
     }
     clean_invalidate(to + done, bytes - done);
 }

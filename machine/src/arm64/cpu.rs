@@ -47,7 +47,10 @@ pub fn set_trap_wait(trap: TrapWait) {
         TrapWait::Interrupt => HCR_TRAP_WFI,
         TrapWait::None => 0,
     };
-    write!("hcr_el2", read!("hcr_el2") & !(HCR_TRAP_WFI | HCR_TRAP_WFE) | bits);
+    write!(
+        "hcr_el2",
+        read!("hcr_el2") & !(HCR_TRAP_WFI | HCR_TRAP_WFE) | bits
+    );
 }
 
 /// `HCR_EL2.VSE`: a virtual SError is pending for the guest. Hardware clears it when the guest takes
@@ -85,7 +88,11 @@ pub(crate) fn has_ras() -> bool {
 
 /// Traps of `HCR_EL2` for what only some processors have.
 fn optional_traps() -> u64 {
-    let ordering_regions = if feature!("id_aa64mmfr1_el1", 16) != 0 { 1 << 35 } else { 0 }; // TLOR
+    let ordering_regions = if feature!("id_aa64mmfr1_el1", 16) != 0 {
+        1 << 35
+    } else {
+        0
+    }; // TLOR
     let error_records = if has_ras() { 1 << 36 } else { 0 }; // TERR
     ordering_regions | error_records
 }
@@ -133,9 +140,15 @@ pub(crate) fn init() {
     write!("mdscr_el1", 0);
     // CPTR_EL2: RES1 bits, TZ (SVE), TSM (SME), TTA (trace) and TAM (activity monitors, where
     // implemented) trap; FP does not.
-    write!("cptr_el2", 0x33ff & !(1 << 10) | 1 << 8 | 1 << 12 | 1 << 20 | 1 << 30);
+    write!(
+        "cptr_el2",
+        0x33ff & !(1 << 10) | 1 << 8 | 1 << 12 | 1 << 20 | 1 << 30
+    );
     // MDCR_EL2: no performance monitors, no debug registers, no profiling, no trace.
-    write!("mdcr_el2", counters() | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 19);
+    write!(
+        "mdcr_el2",
+        counters() | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 14 | 1 << 19
+    );
     write!("hstr_el2", 0);
     write!("vpidr_el2", read!("midr_el1"));
     super::timer::init();

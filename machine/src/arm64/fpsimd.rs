@@ -12,7 +12,11 @@ pub(crate) struct FpSimd {
 
 impl Default for FpSimd {
     fn default() -> Self {
-        Self { v: [0; 32], fpcr: 0, fpsr: 0 }
+        Self {
+            v: [0; 32],
+            fpcr: 0,
+            fpsr: 0,
+        }
     }
 }
 

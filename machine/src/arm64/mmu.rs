@@ -50,7 +50,9 @@ impl Use {
         let base = VALID | RES1_AP1 | ACCESS_FLAG;
         match self {
             Self::Code => base | ATTRIBUTE_NORMAL | INNER_SHAREABLE | READ_ONLY,
-            Self::Constants => base | ATTRIBUTE_NORMAL | INNER_SHAREABLE | READ_ONLY | EXECUTE_NEVER,
+            Self::Constants => {
+                base | ATTRIBUTE_NORMAL | INNER_SHAREABLE | READ_ONLY | EXECUTE_NEVER
+            }
             Self::Data => base | ATTRIBUTE_NORMAL | INNER_SHAREABLE | EXECUTE_NEVER,
             Self::Device => base | EXECUTE_NEVER,
         }
@@ -238,7 +240,12 @@ pub(crate) fn map_ram(range: Range, token: &mut Token<Unlocked>) -> Result<(), M
 }
 
 /// Maps stack pages at `va` in the stack window.
-pub(crate) fn map_stack(va: u64, pa: Pa, bytes: u64, token: &mut Token<Unlocked>) -> Result<(), MapError> {
+pub(crate) fn map_stack(
+    va: u64,
+    pa: Pa,
+    bytes: u64,
+    token: &mut Token<Unlocked>,
+) -> Result<(), MapError> {
     TABLES.lock(token).map(va, pa.0, bytes, Use::Data)
 }
 
@@ -267,7 +274,10 @@ pub struct Registers {
 impl Registers {
     #[inline]
     fn address(&self, offset: u64, bytes: u64) -> u64 {
-        assert!(offset + bytes <= self.range.size(), "a register outside its device");
+        assert!(
+            offset + bytes <= self.range.size(),
+            "a register outside its device"
+        );
         self.range.start() + offset
     }
 
@@ -284,7 +294,9 @@ impl Registers {
     /// A part of the registers, as a device of its own.
     pub(crate) fn part(&self, offset: u64, bytes: u64) -> Self {
         let start = self.address(offset, bytes);
-        Self { range: Range::new(start, bytes).unwrap_or_default() }
+        Self {
+            range: Range::new(start, bytes).unwrap_or_default(),
+        }
     }
 
     /// Reads 32 bits. As `ldr w, [x]`, the one form that every hypervisor below can emulate.
@@ -314,7 +326,9 @@ impl Registers {
         let address = self.address(offset, 8);
         let value: u64;
         // SAFETY: as for `read32`.
-        unsafe { core::arch::asm!("ldr {0}, [{1}]", out(reg) value, in(reg) address, options(nostack)) };
+        unsafe {
+            core::arch::asm!("ldr {0}, [{1}]", out(reg) value, in(reg) address, options(nostack))
+        };
         value
     }
 
@@ -322,6 +336,8 @@ impl Registers {
     pub(crate) fn write64(&self, offset: u64, value: u64) {
         let address = self.address(offset, 8);
         // SAFETY: as for `write32`.
-        unsafe { core::arch::asm!("str {0}, [{1}]", in(reg) value, in(reg) address, options(nostack)) };
+        unsafe {
+            core::arch::asm!("str {0}, [{1}]", in(reg) value, in(reg) address, options(nostack))
+        };
     }
 }

@@ -17,6 +17,8 @@ pub mod timer;
 pub mod uart;
 pub mod vcpu;
 
-pub use boot::{Boot, Memory, BOOT_STACK_BYTES, MemoryError, STACK_BYTES, set_panic_uart, start_cpu};
+pub use boot::{
+    BOOT_STACK_BYTES, Boot, Memory, MemoryError, STACK_BYTES, set_panic_uart, start_cpu,
+};
 pub use firmware::{Conduit, Power, StartError};
 pub use mmu::{Registers, map_device};

@@ -83,7 +83,8 @@ impl Uart {
     /// Asks for interrupts on input, and on room for output if `room` is wanted.
     pub fn set_interrupts(&self, room: WantRoom) {
         let transmit = if room == WantRoom::Yes { INT_TX } else { 0 };
-        self.registers.write32(IMSC, INT_RX | INT_RX_TIMEOUT | transmit);
+        self.registers
+            .write32(IMSC, INT_RX | INT_RX_TIMEOUT | transmit);
     }
 }
 

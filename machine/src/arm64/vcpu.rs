@@ -186,7 +186,10 @@ impl Vcpu {
         write!("vmpidr_el2", 1 << 31 | self.affinity);
         write!("cntvoff_el2", self.counter_offset);
         write!("vtcr_el2", self.stage2.control);
-        write!("vttbr_el2", u64::from(self.stage2.vmid) << 48 | self.stage2.root.0);
+        write!(
+            "vttbr_el2",
+            u64::from(self.stage2.vmid) << 48 | self.stage2.root.0
+        );
         self.el1.load();
         self.fp.load();
         gic.load(&self.cpu_interface);
@@ -230,7 +233,9 @@ impl Vcpu {
         // do not write memory on their own. `logic/stage2` and `hypervisor::domain` keep to that.
         match unsafe { enter_guest(self) } {
             EXIT_INTERRUPT => Exit::Interrupt,
-            EXIT_SERROR => Exit::SError { syndrome: read!("esr_el2") },
+            EXIT_SERROR => Exit::SError {
+                syndrome: read!("esr_el2"),
+            },
             _ => exit::decode(read!("esr_el2"), read!("far_el2"), read!("hpfar_el2")),
         }
     }
@@ -278,7 +283,9 @@ impl Vcpu {
         unsafe {
             match access {
                 Access::Read => core::arch::asm!("at s1e1r, {}", in(reg) address, options(nostack)),
-                Access::Write => core::arch::asm!("at s1e1w, {}", in(reg) address, options(nostack)),
+                Access::Write => {
+                    core::arch::asm!("at s1e1w, {}", in(reg) address, options(nostack))
+                }
             }
         }
         isb();

@@ -12,7 +12,8 @@ use super::host::{Machine, here};
 use super::translation::{Mapped, walk};
 use super::vcpu::{El1, Vcpu};
 use crate::exit::{
-    AbortKind, DataAbort, Direction, Extend, Exit, FetchAbort, Sysreg, SysregAccess, Transfer, Width,
+    AbortKind, DataAbort, Direction, Exit, Extend, FetchAbort, Sysreg, SysregAccess, Transfer,
+    Width,
 };
 
 /// Which vCPU: its domain's VMID and its MPIDR affinity.
@@ -122,7 +123,11 @@ impl<'a> Guest<'a> {
 
     /// Ends an interrupt that is active but in no list register: it is counted.
     pub fn end_unlisted(&mut self) {
-        self.machine.shared().state().cpu(self.cpu).guest_end_unlisted();
+        self.machine
+            .shared()
+            .state()
+            .cpu(self.cpu)
+            .guest_end_unlisted();
     }
 
     /// `HVC` with x0 to x3 set.

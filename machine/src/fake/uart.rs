@@ -49,7 +49,6 @@ impl Uart {
     pub fn set_interrupts(&self, room: WantRoom) {
         with_state(|state, _| state.uart.interrupts = Some(room));
     }
-
 }
 
 /// Whether an interrupt is wanted when output has room again.

@@ -257,7 +257,10 @@ impl Vcpu {
             (el1.vbar, el1.sctlr)
         });
         self.pc = vbar.wrapping_add(offset);
-        let handler = Handler { system_control, ..Handler::default() };
+        let handler = Handler {
+            system_control,
+            ..Handler::default()
+        };
         self.pstate = handler.state(pstate);
     }
 

@@ -59,7 +59,11 @@ pub struct Acknowledged {
 impl Acknowledged {
     /// Its number.
     pub fn intid(self) -> IntId {
-        IntId(if self.raw & 0xff_fc00 == 0 || self.raw & 0x3ff < 16 { self.raw & 0x3ff } else { self.raw })
+        IntId(if self.raw & 0xff_fc00 == 0 || self.raw & 0x3ff < 16 {
+            self.raw & 0x3ff
+        } else {
+            self.raw
+        })
     }
 }
 
@@ -103,7 +107,11 @@ const fn control(old: u32, underflow: Underflow) -> Option<u32> {
         Underflow::Notify => HCR_ENABLE | HCR_NOTIFY,
         Underflow::Quiet => HCR_ENABLE,
     };
-    if old & (HCR_ENABLE | HCR_NOTIFY) == wanted { None } else { Some(wanted) }
+    if old & (HCR_ENABLE | HCR_NOTIFY) == wanted {
+        None
+    } else {
+        Some(wanted)
+    }
 }
 
 /// GICv2's distributor, for [`kick_others`]; 0 with GICv3 and before there is a controller.
@@ -137,15 +145,21 @@ impl Gic {
     /// frame is smaller than the registers in it, or the stride cannot be one.
     pub fn new(frames: Frames) -> Option<Self> {
         let gic = match frames {
-            Frames::V2 { distributor, cpu, hypervisor } => {
+            Frames::V2 {
+                distributor,
+                cpu,
+                hypervisor,
+            } => {
                 let place = distributor.start();
                 let gic = Gic::V2(GicV2::new(distributor, cpu, hypervisor)?);
                 DISTRIBUTOR_V2.store(place, Ordering::Relaxed);
                 gic
             }
-            Frames::V3 { distributor, redistributors, stride } => {
-                Gic::V3(GicV3::new(distributor, redistributors, stride)?)
-            }
+            Frames::V3 {
+                distributor,
+                redistributors,
+                stride,
+            } => Gic::V3(GicV3::new(distributor, redistributors, stride)?),
         };
         STARTED.store(true, Ordering::Relaxed);
         Some(gic)
@@ -269,10 +283,13 @@ pub fn frames_v3(
     redistributors: impl IntoIterator<Item = Registers>,
     stride: Option<u64>,
 ) -> Frames {
-    Frames::V3 { distributor, redistributors: redistributors.into_iter().take(16).collect(), stride }
+    Frames::V3 {
+        distributor,
+        redistributors: redistributors.into_iter().take(16).collect(),
+        stride,
+    }
 }
 
 const fn bit_of(intid: IntId) -> (u64, u32) {
     (intid.0 as u64 / 32 * 4, 1 << (intid.0 % 32))
 }
-

@@ -76,22 +76,36 @@ impl GicV2 {
         d.write32(GICD_CTLR, BOTH_GROUPS);
         let targets = [const { AtomicU8::new(0) }; 8];
         let list_registers = list_registers.min(super::MOST_LIST_REGISTERS as u8);
-        Some(Self { distributor, cpu, hypervisor, list_registers, targets })
+        Some(Self {
+            distributor,
+            cpu,
+            hypervisor,
+            list_registers,
+            targets,
+        })
     }
 
     pub(super) fn start_cpu(&self, cpu: CpuId, private: &[IntId]) -> bool {
-        let Some(target) = self.targets.get(cpu.0 as usize) else { return false };
+        let Some(target) = self.targets.get(cpu.0 as usize) else {
+            return false;
+        };
         let d = &self.distributor;
         // The private interrupts' targets read as the reading CPU's own interface.
-        let own = (0..8).map(|word| d.read32(GICD_ITARGETSR + 4 * word)).find(|mask| *mask != 0);
-        let own = own.map_or(1 << cpu.0, |mask| mask | mask >> 8 | mask >> 16 | mask >> 24);
+        let own = (0..8)
+            .map(|word| d.read32(GICD_ITARGETSR + 4 * word))
+            .find(|mask| *mask != 0);
+        let own = own.map_or(1 << cpu.0, |mask| {
+            mask | mask >> 8 | mask >> 16 | mask >> 24
+        });
         target.store(own as u8, Ordering::Release);
         d.write32(GICD_ICENABLER, u32::MAX);
         d.write32(GICD_ICACTIVER, u32::MAX);
         for byte in 0..8 {
             d.write32(GICD_IPRIORITYR + 4 * byte, PRIORITY);
         }
-        let enabled = private.iter().fold(bit_of(KICK).1, |bits, intid| bits | bit_of(*intid).1);
+        let enabled = private
+            .iter()
+            .fold(bit_of(KICK).1, |bits, intid| bits | bit_of(*intid).1);
         d.write32(GICD_ISENABLER, enabled);
         self.cpu.write32(GICC_PMR, 0xff);
         self.cpu.write32(GICC_BPR, 0);
@@ -109,12 +123,22 @@ impl GicV2 {
         let config = GICD_ICFGR + u64::from(intid.0) / 16 * 4;
         let edge = 2u32 << (intid.0 % 16 * 2);
         let old = d.read32(config) & !edge;
-        d.write32(config, if trigger == Trigger::Edge { old | edge } else { old });
+        d.write32(
+            config,
+            if trigger == Trigger::Edge {
+                old | edge
+            } else {
+                old
+            },
+        );
         let target = GICD_ITARGETSR + u64::from(intid.0) / 4 * 4;
         let shift = intid.0 % 4 * 8;
         let own = self.targets.get(super::super::cpu::id().0 as usize);
         let own = own.map_or(1, |mask| mask.load(Ordering::Relaxed));
-        d.write32(target, d.read32(target) & !(0xff << shift) | u32::from(own) << shift);
+        d.write32(
+            target,
+            d.read32(target) & !(0xff << shift) | u32::from(own) << shift,
+        );
         d.write32(GICD_ISENABLER + word, bit);
     }
 
@@ -134,7 +158,11 @@ impl GicV2 {
     }
 
     pub(super) fn set_private_active(&self, _cpu: CpuId, intid: IntId, active: Active) {
-        let register = if active == Active::Yes { GICD_ISACTIVER } else { GICD_ICACTIVER };
+        let register = if active == Active::Yes {
+            GICD_ISACTIVER
+        } else {
+            GICD_ICACTIVER
+        };
         self.distributor.write32(register, bit_of(intid).1);
         // Read back: the change has taken place when this CPU goes on.
         let _ = self.distributor.read32(register);
@@ -163,7 +191,8 @@ impl GicV2 {
 
     #[inline]
     pub(super) fn write_list_register(&self, index: u8, value: u64) {
-        self.hypervisor.write32(GICH_LR + 4 * u64::from(index), narrow(value));
+        self.hypervisor
+            .write32(GICH_LR + 4 * u64::from(index), narrow(value));
     }
 
     #[inline]
@@ -178,14 +207,16 @@ impl GicV2 {
         let value = self.hypervisor.read32(GICH_HCR);
         let ends = value >> HCR_ENDS_SHIFT;
         if ends != 0 {
-            self.hypervisor.write32(GICH_HCR, value & !(0x1f << HCR_ENDS_SHIFT));
+            self.hypervisor
+                .write32(GICH_HCR, value & !(0x1f << HCR_ENDS_SHIFT));
         }
         ends as u8
     }
 
     pub(super) fn load(&self, state: &CpuInterface) {
         self.hypervisor.write32(GICH_VMCR, state.vmcr as u32);
-        self.hypervisor.write32(GICH_APR, state.active_priorities[0] as u32);
+        self.hypervisor
+            .write32(GICH_APR, state.active_priorities[0] as u32);
     }
 
     pub(super) fn save(&self, state: &mut CpuInterface) {
@@ -223,5 +254,9 @@ fn widen(value: u32) -> u64 {
     } else {
         (value >> 10 & 7) << 32 | (value >> 19 & 1) << 41
     };
-    (value & 0x3ff) | middle | (value >> 23 & 0x1f) << 51 | (value >> 28 & 3) << 62 | (value >> 30 & 1) << 60
+    (value & 0x3ff)
+        | middle
+        | (value >> 23 & 0x1f) << 51
+        | (value >> 28 & 3) << 62
+        | (value >> 30 & 1) << 60
 }

@@ -122,7 +122,11 @@ impl GicV3 {
                 if typer & TYPER_LAST != 0 {
                     break;
                 }
-                let own = if typer & TYPER_VLPIS != 0 { 0x4_0000 } else { 0x2_0000 };
+                let own = if typer & TYPER_VLPIS != 0 {
+                    0x4_0000
+                } else {
+                    0x2_0000
+                };
                 offset = offset.saturating_add(self.stride.unwrap_or(own));
             }
         }
@@ -130,18 +134,28 @@ impl GicV3 {
     }
 
     fn redistributor(&self, cpu: CpuId) -> Option<Registers> {
-        let place = self.places.get(cpu.0 as usize)?.load(Ordering::Relaxed).checked_sub(1)?;
+        let place = self
+            .places
+            .get(cpu.0 as usize)?
+            .load(Ordering::Relaxed)
+            .checked_sub(1)?;
         let region = self.redistributors.get((place >> 32) as usize)?;
         Some(region.part(place & 0xffff_ffff, REDISTRIBUTOR_BYTES))
     }
 
     pub(super) fn start_cpu(&self, cpu: CpuId, private: &[IntId]) -> bool {
         let affinity = super::super::cpu::affinity();
-        let Some((region, offset)) = self.find(affinity) else { return false };
-        let Some(place) = self.places.get(cpu.0 as usize) else { return false };
+        let Some((region, offset)) = self.find(affinity) else {
+            return false;
+        };
+        let Some(place) = self.places.get(cpu.0 as usize) else {
+            return false;
+        };
         place.store(((region as u64) << 32 | offset) + 1, Ordering::Relaxed);
         self.affinities[cpu.0 as usize].store(affinity, Ordering::Release);
-        let Some(r) = self.redistributor(cpu) else { return false };
+        let Some(r) = self.redistributor(cpu) else {
+            return false;
+        };
         r.write32(GICR_WAKER, r.read32(GICR_WAKER) & !WAKER_PROCESSOR_SLEEP);
         while r.read32(GICR_WAKER) & WAKER_CHILDREN_ASLEEP != 0 {
             core::hint::spin_loop();
@@ -152,7 +166,9 @@ impl GicV3 {
         for byte in 0..8 {
             r.write32(GICR_IPRIORITYR0 + 4 * byte, PRIORITY);
         }
-        let enabled = private.iter().fold(bit_of(KICK).1, |bits, intid| bits | bit_of(*intid).1);
+        let enabled = private
+            .iter()
+            .fold(bit_of(KICK).1, |bits, intid| bits | bit_of(*intid).1);
         r.write32(GICR_ISENABLER0, enabled);
         start_cpu_interface();
         true
@@ -163,9 +179,17 @@ impl GicV3 {
         let config = GICD_ICFGR + u64::from(intid.0) / 16 * 4;
         let edge = 2u32 << (intid.0 % 16 * 2);
         let old = self.distributor.read32(config) & !edge;
-        self.distributor.write32(config, if trigger == Trigger::Edge { old | edge } else { old });
+        self.distributor.write32(
+            config,
+            if trigger == Trigger::Edge {
+                old | edge
+            } else {
+                old
+            },
+        );
         let affinity = super::super::cpu::affinity();
-        self.distributor.write64(GICD_IROUTER + 8 * u64::from(intid.0), affinity);
+        self.distributor
+            .write64(GICD_IROUTER + 8 * u64::from(intid.0), affinity);
         self.distributor.write32(GICD_ISENABLER + word, bit);
     }
 
@@ -190,7 +214,11 @@ impl GicV3 {
     }
 
     pub(super) fn set_private_active(&self, cpu: CpuId, intid: IntId, active: Active) {
-        let register = if active == Active::Yes { GICR_ISACTIVER0 } else { GICR_ICACTIVER0 };
+        let register = if active == Active::Yes {
+            GICR_ISACTIVER0
+        } else {
+            GICR_ICACTIVER0
+        };
         if let Some(redistributor) = self.redistributor(cpu) {
             redistributor.write32(register, bit_of(intid).1);
             // Read back: the change has taken place when this CPU goes on.
@@ -200,7 +228,9 @@ impl GicV3 {
 
     #[inline]
     pub(super) fn kick(&self, cpu: CpuId) {
-        let Some(affinity) = self.affinities.get(cpu.0 as usize) else { return };
+        let Some(affinity) = self.affinities.get(cpu.0 as usize) else {
+            return;
+        };
         let affinity = affinity.load(Ordering::Relaxed);
         let aff0 = affinity & 0xff;
         let value = (affinity & 0xff_0000_0000) << 16 // Aff3 to 55:48
@@ -244,7 +274,10 @@ impl GicV3 {
         let value = read!("S3_4_C12_C11_0") as u32;
         let ends = value >> HCR_ENDS_SHIFT;
         if ends != 0 {
-            write!("S3_4_C12_C11_0", u64::from(value & !(0x1f << HCR_ENDS_SHIFT)));
+            write!(
+                "S3_4_C12_C11_0",
+                u64::from(value & !(0x1f << HCR_ENDS_SHIFT))
+            );
         }
         ends as u8
     }
