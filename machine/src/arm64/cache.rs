@@ -157,7 +157,7 @@ unsafe fn zero_chunks(first: u64, last: u64, block: u64) {
 /// Both ranges are mapped, readable and writable normal memory and do not overlap, and there is no
 /// reference into the target.
 pub(crate) unsafe fn copy(from: *const u8, to: u64, bytes: u64) {
-    let lines = if to % LINE == 0 && data_line_bytes() == LINE {
+    let lines = if to.is_multiple_of(LINE) && data_line_bytes() == LINE {
         bytes / LINE
     } else {
         0

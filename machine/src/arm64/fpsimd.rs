@@ -3,21 +3,12 @@
 use core::arch::asm;
 
 /// v0 to v31, FPCR and FPSR.
+#[derive(Default)]
 #[repr(C, align(16))]
 pub(crate) struct FpSimd {
     v: [u128; 32],
     fpcr: u64,
     fpsr: u64,
-}
-
-impl Default for FpSimd {
-    fn default() -> Self {
-        Self {
-            v: [0; 32],
-            fpcr: 0,
-            fpsr: 0,
-        }
-    }
 }
 
 macro_rules! move_all {

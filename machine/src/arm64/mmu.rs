@@ -163,7 +163,7 @@ impl Tables {
             // SAFETY: as in `next_table`.
             let old = unsafe { word.read_volatile() };
             let is_table = level < 3 && old & 3 == 3;
-            if level == 3 || (!is_table && (va | pa) % size == 0 && left >= size) {
+            if level == 3 || (!is_table && (va | pa).is_multiple_of(size) && left >= size) {
                 let page = if level == 3 { TABLE_OR_PAGE } else { 0 };
                 // SAFETY: as in `next_table`; the old entry is taken out first when it was valid.
                 unsafe { replace(word, old, pa | usage.bits() | page, va) };
@@ -256,7 +256,7 @@ pub(crate) fn map_stack(
 pub fn map_device<R: Before<Table>>(range: Range, token: &mut Token<R>) -> Option<Registers> {
     let start = range.start() & !(PAGE_SIZE - 1);
     let end = range.end().checked_next_multiple_of(PAGE_SIZE)?;
-    if range.start() % 8 != 0 {
+    if !range.start().is_multiple_of(8) {
         return None;
     }
     let mut tables = TABLES.lock(token);

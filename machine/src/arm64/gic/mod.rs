@@ -29,6 +29,7 @@ pub const KICK: IntId = IntId(0);
 
 /// Where the controller's registers are.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, at boot")]
 pub enum Frames {
     /// GICv2: distributor, CPU interface, hypervisor's view of the virtual interface.
     V2 {
@@ -68,6 +69,7 @@ impl Acknowledged {
 }
 
 /// The controller.
+#[expect(clippy::large_enum_variant, reason = "there is one, for good")]
 pub enum Gic {
     /// Version 2.
     V2(GicV2),

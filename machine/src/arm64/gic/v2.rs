@@ -237,14 +237,13 @@ const HARDWARE: u32 = 1 << 31;
 /// upper five priority bits, state, group, hardware.
 fn narrow(value: u64) -> u32 {
     let low = (value & 0x3ff) as u32;
+    let part = |from: u32, mask: u64, to: u32| ((value >> from & mask) as u32) << to;
     let middle = if value >> 61 & 1 != 0 {
-        HARDWARE | (value >> 32 & 0x3ff) as u32 * (1 << 10)
+        HARDWARE | part(32, 0x3ff, 10)
     } else {
-        (value >> 32 & 7) as u32 * (1 << 10) | (value >> 41 & 1) as u32 * (1 << 19)
+        part(32, 7, 10) | part(41, 1, 19)
     };
-    let priority = (value >> 51 & 0x1f) as u32 * (1 << 23);
-    let state = (value >> 62) as u32 * (1 << 28);
-    low | middle | priority | state | (value >> 60 & 1) as u32 * (1 << 30)
+    low | middle | part(51, 0x1f, 23) | part(62, 3, 28) | part(60, 1, 30)
 }
 
 fn widen(value: u32) -> u64 {

@@ -65,7 +65,9 @@ impl GicV3 {
         redistributors: ArrayVec<Registers, 16>,
         stride: Option<u64>,
     ) -> Option<Self> {
-        let odd = |stride: u64| stride < REDISTRIBUTOR_BYTES || stride % REDISTRIBUTOR_BYTES != 0;
+        let odd = |stride: u64| {
+            stride < REDISTRIBUTOR_BYTES || !stride.is_multiple_of(REDISTRIBUTOR_BYTES)
+        };
         if distributor.size() < DISTRIBUTOR_BYTES || stride.is_some_and(odd) {
             return None;
         }
