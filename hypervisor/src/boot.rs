@@ -164,10 +164,16 @@ fn banner(console: &mut Console, spec: &SystemSpec) {
 }
 
 fn say_findings(console: &mut Console, spec: &SystemSpec) {
-    for option in &spec.command_line.unknown {
+    let line = &spec.command_line;
+    let without_effect = [
+        ("sync_console", line.sync_console),
+        ("console_to_ring", line.console_to_ring),
+        ("noreboot", line.noreboot),
+    ];
+    for (option, _) in without_effect.iter().filter(|(_, given)| *given) {
         console.print(
             Source::Host(Level::Warning),
-            format_args!("option {option}: unknown, ignored\n"),
+            format_args!("option {option}: has no effect here\n"),
         );
     }
     for finding in &spec.findings {

@@ -126,7 +126,7 @@ impl Module {
 pub struct Frames {
     memory: ArrayVec<Range, 64>,
     free: ArrayVec<Range, MOST_FREE_RANGES>,
-    modules: ArrayVec<Range, 64>,
+    modules: ArrayVec<Range, 256>,
     /// Whole pages: the image first, then what is reserved.
     kept: ArrayVec<Range, MOST_KEPT_RANGES>,
 }

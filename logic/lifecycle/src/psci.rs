@@ -143,7 +143,9 @@ pub fn features(function: u32) -> i32 {
     match decode(function, [0; 3]) {
         // The 0.1 numbers are not function ids of this convention.
         _ if function == CPU_OFF_0_1 || function == CPU_ON_0_1 => psci::NOT_SUPPORTED,
-        Call::ArchFeatures { .. }
+        // Nothing resumes a suspended domain yet: as on Xen before 4.22 it is not offered.
+        Call::SystemSuspend { .. }
+        | Call::ArchFeatures { .. }
         | Call::Workaround(_)
         | Call::HypervisorCallCount
         | Call::HypervisorUid

@@ -35,11 +35,8 @@ pub fn call(cpu: &mut Cpu<'_>) -> Next {
             target,
             lowest_level,
         } => affinity_info(cpu, target, lowest_level),
-        Call::CpuOn { .. }
-        | Call::CpuOff
-        | Call::SystemOff
-        | Call::SystemReset
-        | Call::SystemSuspend { .. } => power(cpu, call),
+        Call::CpuOn { .. } | Call::CpuOff | Call::SystemOff | Call::SystemReset => power(cpu, call),
+        Call::SystemSuspend { .. } => cpu.answer(sign_extend(psci::NOT_SUPPORTED)),
         Call::Unknown => {
             // Every kernel asks for services that may not be there: worth a line, but no warning.
             let function = function as u32;
@@ -100,7 +97,6 @@ fn power(cpu: &mut Cpu<'_>, call: Call) -> Next {
         Call::CpuOff => life.state.cpu_off(vcpu),
         Call::SystemOff => life.state.system_off(vcpu, VcpuSet::EMPTY),
         Call::SystemReset => life.state.system_reset(vcpu, VcpuSet::EMPTY),
-        Call::SystemSuspend { entry, context } => life.state.system_suspend(vcpu, entry, context),
         _ => Err(PsciError::InvalidParameters),
     });
     match result {

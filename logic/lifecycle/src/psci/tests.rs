@@ -150,8 +150,6 @@ fn features_name_what_is_there() {
         psci::SYSTEM_OFF,
         psci::SYSTEM_RESET,
         psci::FEATURES,
-        psci::SYSTEM_SUSPEND_64,
-        SYSTEM_SUSPEND_32,
         arch::VERSION,
     ] {
         assert_eq!(features(function), psci::SUCCESS, "{function:#x}");
