@@ -10,7 +10,8 @@ use machine::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ::console::{Focus, Level, SwitchKey, Thresholds, Timestamps};
 use domcfg::{
-    Conduit as TreeConduit, DomainSpec, Enable, HostSpec, LogLevels, Severity, SystemSpec, UartKind,
+    Conduit as TreeConduit, DomainSpec, Enable, Enhanced, HostSpec, LogLevels, Severity,
+    SystemSpec, UartKind,
 };
 use machine::frames::{Frames, Module};
 use machine::gic::{self, Gic, Trigger};
@@ -19,8 +20,8 @@ use machine::uart::{Kind, Uart};
 use machine::{BOOT_STACK_BYTES, Boot, Conduit, STACK_BYTES};
 
 use crate::console::{Console, Source, Style};
-use crate::domain::Domain;
 use crate::domain::build::{Built, Site, build};
+use crate::domain::{Domain, channels};
 use crate::run;
 use crate::schedule::{MOST_VCPUS, NEW, Queue};
 use crate::system::{Cpu, HostInterrupts, SYSTEM, System};
@@ -426,7 +427,8 @@ fn build_all(early: &mut Early, gic: &Gic, interrupts: HostInterrupts, cpus: usi
             _ => Err(format!("{}: a module is not in free RAM", spec.path)),
         };
         match built {
-            Ok(Built { domain, entry }) => {
+            Ok(Built { mut domain, entry }) => {
+                channels::connect(&mut domain, &spec.channels, &mut result.domains);
                 home += usize::from(spec.vcpus);
                 early.console.add(domain.id);
                 info(
@@ -461,7 +463,13 @@ fn refusal(frames: &mut Frames, spec: &DomainSpec, vcpus: usize) -> Option<&'sta
     if vcpus + usize::from(spec.vcpus) > MOST_VCPUS {
         return Some("with it there are more than 256 vCPUs");
     }
-    let wanted = u64::from(spec.vcpus) * (4 << 10) + (64 << 10);
+    // Its vCPUs; a bit for each page; event channels and grants, for which only a domain that knows
+    // of them finds much room.
+    let shared = match spec.enhanced {
+        Enhanced::No => 64 << 10,
+        Enhanced::NoXenstore => 2 << 20,
+    };
+    let wanted = u64::from(spec.vcpus) * (4 << 10) + spec.memory_kib / 16 + shared;
     (!grow_heap(frames, wanted)).then_some("no memory is left to describe it")
 }
 

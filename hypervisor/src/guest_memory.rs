@@ -5,6 +5,7 @@
 //! must be the domain's RAM. A fault is an errno, never an abort at EL2. Data is copied once.
 
 use abi::{Errno, Ipa, PAGE_SIZE};
+use machine::exit::Direction;
 use machine::vcpu::Access;
 
 use crate::domain::Memory;
@@ -24,6 +25,23 @@ pub fn read(cpu: &mut Cpu<'_>, from: u64, data: &mut [u8]) -> Result<(), Errno> 
 pub fn write(cpu: &mut Cpu<'_>, to: u64, data: &[u8]) -> Result<(), Errno> {
     each_page(cpu, to, data.len(), Access::Write, |memory, ipa, part| {
         data.get(part).is_some_and(|data| memory.write(ipa, data))
+    })
+}
+
+/// Whether the resident guest's tables allow an access to `address`: one that faulted while they were
+/// changed is to be made anew.
+#[cold]
+pub fn is_mapped(cpu: &mut Cpu<'_>, address: Ipa, direction: Direction) -> bool {
+    let Some((domain, _)) = cpu.resident() else {
+        return false;
+    };
+    let life = domain.control.lock(&mut cpu.token);
+    let translation = life
+        .memory
+        .as_ref()
+        .and_then(|memory| memory.translate(address));
+    translation.is_some_and(|found| {
+        direction == Direction::Read || found.attributes.access == stage2::Access::ReadWrite
     })
 }
 

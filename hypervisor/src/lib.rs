@@ -11,6 +11,8 @@ pub mod arch;
 pub mod boot;
 pub mod console;
 pub mod domain;
+pub mod events;
+pub mod grants;
 pub mod guest_memory;
 pub mod hypercall;
 pub mod interrupts;

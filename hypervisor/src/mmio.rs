@@ -25,12 +25,28 @@ pub fn handle(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
         return Next::Choose;
     };
     if abort.kind != AbortKind::Stage2 {
-        return refuse(cpu, abort);
+        return retry_or_refuse(cpu, abort);
     }
     match abort.transfer {
         Some(transfer) => access(cpu, domain, abort, transfer),
         None => write_back(cpu, domain, abort),
     }
+}
+
+/// A mapping may have been taken apart just then, to change a part of it: the access is made anew if
+/// it is there now.
+#[cold]
+fn retry_or_refuse(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
+    // WnR: it is there with the accesses, too, that the syndrome does not describe.
+    let direction = if abort.syndrome & 1 << 6 != 0 {
+        Direction::Write
+    } else {
+        Direction::Read
+    };
+    if abort.kind != AbortKind::Other && guest_memory::is_mapped(cpu, abort.address, direction) {
+        return Next::Run;
+    }
+    refuse(cpu, abort)
 }
 
 /// A post-indexed load or store, which the syndrome does not describe: the instruction does.
@@ -83,11 +99,13 @@ fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort, transfer: Trans
     {
         return gic(cpu, abort, transfer, Frame::Redistributor(target, offset));
     }
-    if domain.map.unmapped == Unmapped::ReadsOnes {
+    if domain.map.unmapped == Unmapped::ReadsOnes
+        && !guest_memory::is_mapped(cpu, address, transfer.direction())
+    {
         finish(cpu, transfer, u64::MAX);
         return Next::Run;
     }
-    refuse(cpu, abort)
+    retry_or_refuse(cpu, abort)
 }
 
 #[cold]

@@ -2,11 +2,15 @@
 //! whichever CPU comes by.
 
 use abi::PAGE_SIZE;
+use alloc::sync::Arc;
 use machine::atomic::Ordering;
 
 use ::console::Level;
+use evtchn::{Side, Sweep};
+use grant::Mapping;
 use lifecycle::{DomainState, Reason};
 use machine::frames::Extent;
+use machine::lock::{Control, Token, with_two};
 use stage2::{Progress as Step, Teardown};
 
 use crate::console::Source;
@@ -26,10 +30,16 @@ pub enum Progress {
     Idle,
     /// Waiting until no CPU has one of its vCPUs.
     Waiting,
+    /// Its event channels are closed.
+    Events,
     /// The tables are taken apart.
     Tables(Teardown),
+    /// What it mapped of others is given up, from this slot on.
+    Mappings(u32),
     /// The last bank is zeroed up to here, in bytes.
     Zeroing(u64),
+    /// Another domain has some of it mapped.
+    Held,
     /// All is given back.
     Done,
 }
@@ -107,11 +117,16 @@ pub fn step(cpu: &mut Cpu<'_>) {
     {
         let finished = {
             let mut life = domain.control.lock(&mut cpu.token);
-            let (life, _) = life.split();
-            advance(domain, life)
+            let (life, token) = life.split();
+            advance(system, domain, life, token)
         };
         match finished {
             Piece::More => return,
+            Piece::Unpin(mapping) => return crate::grants::unpin(cpu, mapping.pin),
+            Piece::Held => {
+                system.reclaims.fetch_sub(1, Ordering::Relaxed);
+                return;
+            }
             Piece::GiveBack(extent) => return give_back(system, extent, cpu),
             Piece::Finished(pool) => {
                 give_back(system, pool, cpu);
@@ -136,6 +151,8 @@ pub fn step(cpu: &mut Cpu<'_>) {
 enum Piece {
     Nothing,
     More,
+    Held,
+    Unpin(Mapping),
     GiveBack(Extent),
     Finished(Extent),
 }
@@ -145,9 +162,36 @@ fn give_back(system: &System, extent: Extent, cpu: &mut Cpu<'_>) {
     let _ = system.frames.lock(&mut cpu.token).release(extent);
 }
 
-fn advance(domain: &Domain, life: &mut Life) -> Piece {
+/// Ports closed, and mappings looked at, in one go.
+const BUDGET: u32 = 64;
+
+/// Closes some of the domain's event channels; whether that was the last of them.
+fn close_events(system: &System, domain: &Domain, token: &mut Token<Control>) -> Step {
+    let sweep = domain.events.lock(token).sweep(BUDGET);
+    match sweep {
+        Sweep::More => Step::More,
+        Sweep::Peer { port, domain: peer } => {
+            let Some(peer) = system.domain(peer) else {
+                return Step::More;
+            };
+            let closed = with_two(&domain.events, &peer.events, token, |own, peer| {
+                own.close(port, Side::Hypervisor, Some(peer))
+            });
+            // The other end may have closed it just now, and what is closed is passed over.
+            let _ = closed;
+            Step::More
+        }
+        Sweep::Done => {
+            let retired = domain.events.lock(token).finish_destroy();
+            drop(retired);
+            Step::Done
+        }
+    }
+}
+
+fn advance(system: &System, domain: &Domain, life: &mut Life, token: &mut Token<Control>) -> Piece {
     match &mut life.reclaim {
-        Progress::Idle | Progress::Done => Piece::Nothing,
+        Progress::Idle | Progress::Done | Progress::Held => Piece::Nothing,
         Progress::Waiting => {
             // A claim that can be had says that no CPU has the registers.
             if domain
@@ -160,9 +204,17 @@ fn advance(domain: &Domain, life: &mut Life) -> Piece {
             for slot in &domain.vcpus {
                 let _ = life.state.vcpu_descheduled(slot.id);
             }
+            domain.events.lock(token).begin_destroy();
+            life.reclaim = Progress::Events;
+            Piece::More
+        }
+        Progress::Events => {
+            if close_events(system, domain, token) == Step::More {
+                return Piece::More;
+            }
             match life.memory.as_mut().and_then(|memory| memory.stage2.take()) {
                 Some(stage2) => life.reclaim = Progress::Tables(stage2.teardown()),
-                None => life.reclaim = Progress::Zeroing(0),
+                None => life.reclaim = Progress::Mappings(0),
             }
             Piece::More
         }
@@ -171,15 +223,28 @@ fn advance(domain: &Domain, life: &mut Life) -> Piece {
                 return Piece::Nothing;
             };
             if teardown.step(&mut memory.tables, TABLE_ENTRIES) == Step::Done {
-                life.reclaim = Progress::Zeroing(0);
+                life.reclaim = Progress::Mappings(0);
             }
             Piece::More
         }
+        Progress::Mappings(next) => match life.maptrack.drain(next, BUDGET) {
+            Some(mapping) => Piece::Unpin(mapping),
+            None => {
+                if *next >= life.maptrack.slots() {
+                    life.reclaim = Progress::Zeroing(0);
+                }
+                Piece::More
+            }
+        },
         Progress::Zeroing(done) => {
             let Some(memory) = life.memory.as_mut() else {
                 return Piece::Nothing;
             };
-            if let Some(bank) = memory.banks.last() {
+            if let Some(bank) = memory.banks.last_mut() {
+                if Arc::get_mut(&mut bank.extent).is_none() {
+                    life.reclaim = Progress::Held;
+                    return Piece::Held;
+                }
                 if *done < bank.extent.range().size() {
                     bank.extent.zero(*done, ZERO_BYTES);
                     *done += ZERO_BYTES.max(PAGE_SIZE);
@@ -188,7 +253,8 @@ fn advance(domain: &Domain, life: &mut Life) -> Piece {
                 *done = 0;
             }
             match memory.banks.pop() {
-                Some(bank) => Piece::GiveBack(bank.extent),
+                // It is this one's alone, which was seen under the same lock.
+                Some(bank) => Arc::into_inner(bank.extent).map_or(Piece::More, Piece::GiveBack),
                 None => finish(life),
             }
         }

@@ -22,7 +22,7 @@ use crate::console::Source;
 use crate::domain::{Domain, Life, Registers, Slot};
 use crate::schedule::{Choose, NEW};
 use crate::system::{self, System};
-use crate::{hypercall, interrupts, mmio, reclaim};
+use crate::{guest_memory, hypercall, interrupts, mmio, reclaim};
 
 mod list_registers;
 mod residency;
@@ -164,6 +164,9 @@ impl<'s> Cpu<'s> {
     }
 
     fn fetch_abort(&mut self, abort: FetchAbort) {
+        if guest_memory::is_mapped(self, abort.address, machine::exit::Direction::Read) {
+            return;
+        }
         self.report(format_args!(
             "fetch from {}, syndrome {:#x}: nothing is there\n",
             abort.address, abort.syndrome
@@ -249,13 +252,24 @@ impl<'s> Cpu<'s> {
 
     /// The resident guest waits for an interrupt.
     pub fn wait(&mut self) -> Next {
+        self.wait_until(None)
+    }
+
+    /// The resident guest waits for an interrupt or the counter to be at `deadline`.
+    pub fn wait_until(&mut self, deadline: Option<u64>) -> Next {
         let (next, deliverable) =
             self.with_devices(|devices, vcpu| (Effect::NONE, devices.vgic.has_deliverable(vcpu)));
-        let Some(resident) = &self.resident else {
+        let Some(resident) = &mut self.resident else {
             return Next::Choose;
         };
         if deliverable != Some(false) {
             return next;
+        }
+        resident.registers.poll_deadline = deadline;
+        if resident.registers.runstate.is_shown() {
+            let now_ns = timer::nanoseconds(timer::now());
+            let runstate = &mut resident.registers.runstate;
+            runstate.change(abi::vcpu::runstate::BLOCKED, now_ns);
         }
         let key = VcpuKey {
             domain: resident.domain.id,
@@ -263,7 +277,7 @@ impl<'s> Cpu<'s> {
         };
         let now = timer::now();
         // The virtual timer stays in the CPU while the vCPU is resident.
-        let deadline = resident.registers.physical_timer.deadline();
+        let deadline = resident.registers.deadline();
         {
             let mut queue = self.shared.queue.lock(&mut self.token);
             queue.sleep(key, deadline, now);

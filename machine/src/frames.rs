@@ -7,8 +7,9 @@
 
 use abi::{PAGE_SIZE, Pa, Range};
 use arrayvec::ArrayVec;
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use crate::physical;
+use crate::{cpu, physical};
 
 /// The most separate free ranges that are tracked.
 const MOST_FREE_RANGES: usize = 256;
@@ -90,6 +91,36 @@ impl Extent {
         }
     }
 
+    /// The byte at `offset`, shared with a guest; `None` outside the extent.
+    fn byte(&self, offset: u64) -> Option<&AtomicU8> {
+        let address = self.shared::<u8>(offset)?;
+        // SAFETY: `shared` checked that it lies in RAM that this extent owns; that stays mapped. It
+        // is reached by copies and atomics alone, never by a reference to its content.
+        Some(unsafe { AtomicU8::from_ptr(physical::pointer(address)) })
+    }
+
+    /// The 4-byte word at `offset`, shared with a guest; `None` outside or not aligned.
+    fn half(&self, offset: u64) -> Option<&AtomicU32> {
+        let address = self.shared::<u32>(offset)?;
+        // SAFETY: as for `byte`, and aligned.
+        Some(unsafe { AtomicU32::from_ptr(physical::pointer(address).cast()) })
+    }
+
+    /// The 8-byte word at `offset`, shared with a guest; `None` outside or not aligned.
+    fn double(&self, offset: u64) -> Option<&AtomicU64> {
+        let address = self.shared::<u64>(offset)?;
+        // SAFETY: as for `byte`, and aligned.
+        Some(unsafe { AtomicU64::from_ptr(physical::pointer(address).cast()) })
+    }
+
+    /// Where an aligned `T` at `offset` is.
+    fn shared<T>(&self, offset: u64) -> Option<Pa> {
+        let size = size_of::<T>() as u64;
+        let last = self.range.size().checked_sub(size)?;
+        cpu::point();
+        (offset <= last && offset.is_multiple_of(size)).then(|| Pa(self.range.start() + offset))
+    }
+
     fn word(&self, index: u64) -> Option<Pa> {
         let offset = index.checked_mul(8)?;
         (offset < self.range.size()).then(|| Pa(self.range.start() + offset))
@@ -101,6 +132,110 @@ impl Extent {
         Range::from_bounds(start, end)
     }
 }
+
+/// How often a change of a word is tried that a guest changes at the same time (XSA-295).
+const MOST_TRIES: u32 = 1 << 14;
+
+/// Words that a guest uses at the same time: each access is atomic, sequentially consistent and
+/// little-endian. Outside the extent, or not aligned to its width, a read gives 0 and a write does
+/// nothing. A guest that changes a word all the time makes a change fail in the end: the attempts
+/// are bounded.
+macro_rules! shared_words {
+    ($(#[$doc:meta] $type:ty, $atomic:ident, $at:ident:
+        $load:ident $store:ident $swap:ident $or:ident $and:ident $exchange:ident;)*) => {
+        impl Extent {$(
+            #[$doc]
+            ///
+            /// Reads it.
+            pub fn $load(&self, offset: u64) -> $type {
+                self.$at(offset).map_or(0, |word| <$type>::from_le(word.load(Ordering::SeqCst)))
+            }
+
+            #[$doc]
+            ///
+            /// Writes it.
+            pub fn $store(&self, offset: u64, value: $type) {
+                if let Some(word) = self.$at(offset) {
+                    word.store(value.to_le(), Ordering::SeqCst);
+                }
+            }
+
+            #[$doc]
+            ///
+            /// Writes it, and tells what it was.
+            pub fn $swap(&self, offset: u64, value: $type) -> $type {
+                self.$at(offset).map_or(0, |word| $atomic(word, |_| value))
+            }
+
+            #[$doc]
+            ///
+            /// Sets `bits`, and tells what it was.
+            pub fn $or(&self, offset: u64, bits: $type) -> $type {
+                self.$at(offset).map_or(0, |word| $atomic(word, |old| old | bits))
+            }
+
+            #[$doc]
+            ///
+            /// Keeps only `bits`, and tells what it was.
+            pub fn $and(&self, offset: u64, bits: $type) -> $type {
+                self.$at(offset).map_or(0, |word| $atomic(word, |old| old & bits))
+            }
+
+            #[$doc]
+            ///
+            /// Writes `new` if it is `current`; one attempt, which may fail without a reason.
+            ///
+            /// # Errors
+            /// What it was, if it was not written.
+            pub fn $exchange(
+                &self,
+                offset: u64,
+                current: $type,
+                new: $type,
+            ) -> Result<$type, $type> {
+                let Some(word) = self.$at(offset) else { return Err(0) };
+                word.compare_exchange_weak(
+                    current.to_le(),
+                    new.to_le(),
+                    Ordering::SeqCst,
+                    Ordering::SeqCst,
+                )
+                .map(<$type>::from_le)
+                .map_err(<$type>::from_le)
+            }
+        )*}
+    };
+}
+
+shared_words! {
+    /// The byte at `offset`.
+    u8, change_u8, byte: load8 store8 swap8 fetch_or8 fetch_and8 compare_exchange8;
+    /// The 4-byte word at `offset`.
+    u32, change_u32, half: load32 store32 swap32 fetch_or32 fetch_and32 compare_exchange32;
+    /// The 8-byte word at `offset`.
+    u64, change_u64, double: load64 store64 swap64 fetch_or64 fetch_and64 compare_exchange64;
+}
+
+macro_rules! bounded_change {
+    ($name:ident, $type:ty, $atomic:ty) => {
+        /// Changes a word that a guest changes as well, and tells what it was.
+        #[inline]
+        fn $name(word: &$atomic, change: impl Fn($type) -> $type) -> $type {
+            let mut old = word.load(Ordering::Relaxed);
+            for _ in 0..MOST_TRIES {
+                let new = change(<$type>::from_le(old)).to_le();
+                match word.compare_exchange_weak(old, new, Ordering::SeqCst, Ordering::Relaxed) {
+                    Ok(_) => break,
+                    Err(now) => old = now,
+                }
+            }
+            <$type>::from_le(old)
+        }
+    };
+}
+bounded_change!(change_u8, u8, AtomicU8);
+bounded_change!(change_u32, u32, AtomicU32);
+bounded_change!(change_u64, u64, AtomicU64);
 
 /// A boot module: RAM that the boot loader filled, read-only.
 #[derive(Debug)]
@@ -353,6 +488,29 @@ mod tests {
             modules,
         };
         Frames::new(&[range(0x10_0000, 0x20_0000)], occupied).unwrap()
+    }
+
+    #[test]
+    fn shared_words_are_changed_in_place_and_nowhere_else() {
+        let machine = crate::host::Machine::new(crate::host::Parts::default());
+        machine.enter(abi::CpuId(0));
+        let extent = Extent {
+            range: range(0x5000_0000, 0x5000_1000),
+        };
+        assert_eq!(extent.fetch_or64(8, 0x8001), 0);
+        assert_eq!(extent.fetch_and64(8, !1), 0x8001);
+        assert_eq!(extent.load64(8), 0x8000);
+        assert_eq!(extent.swap8(9, 1), 0x80);
+        assert_eq!(extent.load32(8), 0x100);
+        assert_eq!(extent.compare_exchange32(8, 7, 1), Err(0x100));
+        assert_eq!(extent.compare_exchange32(8, 0x100, 1), Ok(0x100));
+        extent.store64(0xff8, u64::MAX);
+        assert_eq!(extent.load8(0xfff), 0xff);
+        for outside in [0x1000, 0xffc, 0xff9, u64::MAX] {
+            extent.store64(outside, 5);
+            assert_eq!(extent.fetch_or64(outside, 1), 0, "{outside:#x}");
+        }
+        assert_eq!(extent.load64(0xff8), u64::MAX);
     }
 
     #[test]

@@ -170,6 +170,31 @@ impl<T, R: Rank> Lock<T, R> {
     }
 }
 
+/// Takes two locks of one rank, in an order that is the same for everybody, and passes both values
+/// on. `None`, with nothing taken, if it is one lock.
+pub fn with_two<T, R: Rank, Held: Before<R>, V>(
+    first: &Lock<T, R>,
+    second: &Lock<T, R>,
+    held: &mut Token<Held>,
+    use_them: impl FnOnce(&mut T, &mut T) -> V,
+) -> Option<V> {
+    let mut token = Token::<Held>::new();
+    let (mut one, mut other);
+    // Everybody goes by address.
+    match core::ptr::from_ref(first).cmp(&core::ptr::from_ref(second)) {
+        core::cmp::Ordering::Less => {
+            one = first.lock(held);
+            other = second.lock(&mut token);
+        }
+        core::cmp::Ordering::Equal => return None,
+        core::cmp::Ordering::Greater => {
+            other = second.lock(&mut token);
+            one = first.lock(held);
+        }
+    }
+    Some(use_them(&mut one, &mut other))
+}
+
 /// A held lock. Dropping it lets the next in line in.
 pub struct Guard<'a, T, R: Rank> {
     lock: &'a Lock<T, R>,
@@ -220,6 +245,33 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
     use std::vec::Vec;
+
+    #[test]
+    fn two_locks_of_a_rank_are_taken_in_one_order() {
+        let locks = Arc::new([Lock::<u64, Events>::new(0), Lock::<u64, Events>::new(0)]);
+        let threads: Vec<_> = [(0, 1), (1, 0)]
+            .map(|(a, b)| {
+                let locks = locks.clone();
+                thread::spawn(move || {
+                    let mut token = host_token();
+                    for _ in 0..10_000 {
+                        with_two(&locks[a], &locks[b], &mut token, |one, other| {
+                            *one += 1;
+                            *other += 2;
+                        })
+                        .unwrap();
+                    }
+                })
+            })
+            .into();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        let mut token = host_token();
+        assert_eq!(*locks[0].lock(&mut token), 30_000);
+        assert_eq!(*locks[1].lock(&mut token), 30_000);
+        assert!(with_two(&locks[0], &locks[0], &mut token, |_, _| ()).is_none());
+    }
 
     #[test]
     fn two_threads_lose_no_increment() {

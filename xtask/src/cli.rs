@@ -6,7 +6,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    bench, check_dtb, conform, host_tree,
+    bench, check_dtb, conform,
+    host_tree::{self, Edit},
     image::{self, Profile},
     paths::Paths,
     qemu::Machine,
@@ -95,6 +96,18 @@ struct RunOptions {
         allow_hyphen_values = true
     )]
     append: String,
+    /// Tell the guests of the hypervisor: `xen,enhanced = "no-xenstore"`
+    #[arg(long)]
+    enhanced: bool,
+    /// What of the hypervisor's interface the guests may use, separated by commas, as
+    /// `all,-fifo-evtchn`
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    permit: Vec<String>,
     /// The hypervisor's command line
     #[arg(long, default_value = "console=dtuart", value_name = "ARGS")]
     xen_args: String,
@@ -278,6 +291,32 @@ impl BuildOptions {
     }
 }
 
+/// What the guests' nodes say of the hypervisor's interface.
+fn interface(guests: u32, is_enhanced: bool, permits: &[String]) -> Vec<Edit> {
+    let strings = |list: &[&str]| -> Vec<u8> {
+        let ended = list.iter().map(|one| [one, "\0"].concat());
+        ended.flat_map(String::into_bytes).collect()
+    };
+    let mut set: Vec<(String, Vec<u8>)> = Vec::new();
+    if is_enhanced {
+        set.push(("xen,enhanced".into(), strings(&["no-xenstore"])));
+    }
+    if !permits.is_empty() {
+        let names: Vec<&str> = permits.iter().map(String::as_str).collect();
+        set.push(("euxenite,permit".into(), strings(&names)));
+    }
+    if set.is_empty() {
+        return Vec::new();
+    }
+    (1..=guests as usize)
+        .map(|domain| Edit {
+            domain,
+            remove: Vec::new(),
+            set: set.clone(),
+        })
+        .collect()
+}
+
 impl RunOptions {
     fn request(self) -> Request {
         let source = match (self.kernel, self.bare) {
@@ -289,6 +328,7 @@ impl RunOptions {
             (None, false) => Source::Debian,
         };
         let hypervisor = hypervisor(self.hypervisor, &self.build);
+        let edits = interface(self.guests, self.enhanced, &self.permit);
         Request {
             machine: Machine {
                 cpus: self.cpus,
@@ -305,7 +345,7 @@ impl RunOptions {
             hypervisor,
             xen_args: self.xen_args,
             tree: self.dtb,
-            edits: Vec::new(),
+            edits,
             qemu_args: self.qemu,
         }
     }

@@ -3,15 +3,18 @@
 //! Everything that can be refused is checked before RAM is taken; what fails later gives all it
 //! took back.
 
-use abi::{CpuId, IntId, Ipa, PAGE_SIZE, Pa, VcpuId};
+use abi::{CpuId, IntId, Ipa, PAGE_SIZE, Pa, Port, VcpuId};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use machine::atomic::{AtomicBool, AtomicU16};
 
 use domcfg::layout::{GuestGic, Layout, Placement};
-use domcfg::{CpuSet, DomainSpec, HostSpec, VcpuAffinity, guest_tree, layout};
+use domcfg::{CpuSet, DomainSpec, Enhanced, HostSpec, VcpuAffinity, guest_tree, layout};
+use evtchn::Events;
+use grant::{Grants, Maptrack};
 use lifecycle::Entry;
 use machine::frames::{Extent, Frames};
 use machine::gic::Gic;
@@ -26,7 +29,8 @@ use vuart::Vuart;
 
 use super::image::{self, Image};
 use super::memory::{Bank, Tables, control, format};
-use super::{Domain, Emulated, Life, Map, Memory, Slot, Unmapped};
+use super::page::Page;
+use super::{Domain, Emulated, Interface, Life, Map, Memory, Slot, Unmapped};
 use crate::reclaim::Progress;
 
 /// What building needs of the machine.
@@ -47,6 +51,10 @@ pub struct Site<'a> {
 const BLOCK: u64 = 2 << 20;
 /// Tables beyond those for the first map: for RAM that is split later.
 const SPARE_TABLES: u64 = 16;
+/// The shared info page, and the frames that a grant table may have.
+const OWN_PAGES: u64 = 1 + super::MAX_GRANT_FRAMES as u64;
+/// The highest port of a domain that the boot device tree describes, as on Xen.
+const MAX_PORT: Port = Port(1023);
 
 /// A built domain and where its first vCPU starts.
 pub struct Built {
@@ -86,10 +94,20 @@ pub fn build(
         ));
     };
     let base = memory.tables.base;
+    let Some(events) = events(spec, &memory) else {
+        give_back(site.frames, memory);
+        return Err(format!("{}: no memory for its event channels", spec.path));
+    };
     let life = Life {
         state,
         memory: Some(memory),
         reclaim: Progress::Idle,
+        shutdown_code: None,
+        grants: Grants::new(grant::Config {
+            domain: spec.id,
+            max_frames: super::MAX_GRANT_FRAMES,
+        }),
+        maptrack: Maptrack::new(MAX_MAPPINGS),
     };
     let domain = Domain {
         id: spec.id,
@@ -97,6 +115,14 @@ pub fn build(
         stage2: base,
         control: Lock::new(life),
         devices: Lock::new(devices),
+        events: Lock::new(events),
+        interface: Interface {
+            permits: spec.permits,
+            is_direct_mapped: spec.direct_map,
+            ram_end: ram_end(site.host),
+            runstate_flag: AtomicBool::new(false),
+            boot_upcall: AtomicBool::new(false),
+        },
         map: map(spec, &layout),
         vcpus: slots(site, spec, base, home),
         last_ran: (0..site.cpus).map(|_| AtomicU16::new(0)).collect(),
@@ -107,6 +133,23 @@ pub fn build(
         context: placement.dtb.start(),
     };
     Ok(Built { domain, entry })
+}
+
+/// Mappings of others' pages that a domain may have, `max_maptrack_frames` of Xen's by default.
+const MAX_MAPPINGS: u32 = 1024 * 128;
+
+fn events(spec: &DomainSpec, memory: &Memory) -> Option<Events<Page>> {
+    let config = evtchn::Config {
+        domain: spec.id,
+        vcpus: spec.vcpus,
+        max_port: MAX_PORT,
+    };
+    Events::new(config, memory.own_page(0)?).ok()
+}
+
+/// The first byte behind the host's RAM.
+fn ram_end(host: &HostSpec) -> u64 {
+    host.memory.last().map_or(0, |bank| bank.end())
 }
 
 fn devices(site: &Site<'_>, spec: &DomainSpec, layout: &Layout) -> Result<Emulated, String> {
@@ -195,7 +238,7 @@ fn memory(site: &mut Site<'_>, spec: &DomainSpec, layout: &Layout) -> Result<Mem
         Ok(memory) => Ok(memory),
         Err((error, banks)) => {
             for bank in banks {
-                let _ = site.frames.release(bank.extent);
+                release(site.frames, bank.extent);
             }
             Err(format!("{}: {error}", spec.path))
         }
@@ -209,16 +252,13 @@ fn banks(frames: &mut Frames, spec: &DomainSpec, layout: &Layout) -> Result<Vec<
     } else {
         layout.backing.iter().try_for_each(|backing| {
             let extent = frames.take(backing.host).ok_or(backing.host.size())?;
-            banks.push(Bank {
-                ipa: backing.ipa,
-                extent,
-            });
+            banks.push(Bank::new(backing.ipa, extent));
             Ok(())
         })
     };
     result.map_err(|missing: u64| {
         for bank in banks.drain(..) {
-            let _ = frames.release(bank.extent);
+            release(frames, bank.extent);
         }
         let wanted = spec.memory_kib;
         format!(
@@ -241,10 +281,7 @@ fn allocate(frames: &mut Frames, layout: &Layout, banks: &mut Vec<Bank>) -> Resu
                 .or_else(|| frames.allocate_largest(left, PAGE_SIZE))
                 .ok_or(left)?;
             let size = extent.range().size();
-            banks.push(Bank {
-                ipa: Ipa(ipa),
-                extent,
-            });
+            banks.push(Bank::new(Ipa(ipa), extent));
             ipa += size;
         }
     }
@@ -273,8 +310,13 @@ fn map_all(
         let range = bank.extent.range();
         (bank.ipa, Pa(range.start()), range.size())
     });
+    // A domain that knows the hypervisor may have any of its blocks split.
+    let splits = match spec.enhanced {
+        Enhanced::No => 0,
+        Enhanced::NoXenstore => spec.memory_kib.div_ceil(BLOCK >> 10),
+    };
     let tables = match Stage2::tables_needed(format, ranges) {
-        Ok(tables) => tables + format.root_pages() as u64 + SPARE_TABLES,
+        Ok(tables) => tables + format.root_pages() as u64 + SPARE_TABLES + splits,
         Err(error) => return Err((format!("its RAM cannot be mapped: {error:?}"), banks)),
     };
     let extent = site.frames.allocate(tables * PAGE_SIZE, format.root_size());
@@ -293,17 +335,34 @@ fn map_all(
         vmid: spec.id.0 as u8,
         control: control(format),
     };
+    let Some(own) = site.frames.allocate(OWN_PAGES * PAGE_SIZE, PAGE_SIZE) else {
+        let _ = site.frames.release(pool.into_extent());
+        return Err((String::from("no memory for its shared pages"), banks));
+    };
+    own.zero(0, own.range().size());
     let mut memory = Memory {
         banks,
         stage2: Some(stage2),
         tables: Tables { pool, base },
+        own: Arc::new(own),
+        shared_info_at: None,
+        unused_pages: 0,
+        unused_hint: (0, 0),
     };
     match map_guest(site, layout, &mut memory) {
         Ok(()) => Ok(memory),
         Err(error) => {
             let _ = site.frames.release(memory.tables.pool.into_extent());
+            release(site.frames, memory.own);
             Err((error, memory.banks))
         }
+    }
+}
+
+/// Gives RAM back that nobody else holds.
+fn release(frames: &mut Frames, extent: Arc<Extent>) {
+    if let Some(extent) = Arc::into_inner(extent) {
+        let _ = frames.release(extent);
     }
 }
 
@@ -349,7 +408,8 @@ fn fill(
 
 fn give_back(frames: &mut Frames, memory: Memory) {
     for bank in memory.banks {
-        let _ = frames.release(bank.extent);
+        release(frames, bank.extent);
     }
+    release(frames, memory.own);
     let _ = frames.release(memory.tables.pool.into_extent());
 }

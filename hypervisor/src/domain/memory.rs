@@ -1,19 +1,60 @@
 //! A domain's RAM and the tables that map it.
 
-use abi::{Ipa, Pa, Range};
+use abi::{Gfn, Ipa, PAGE_SIZE, Pa, Range};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use machine::frames::Extent;
 use machine::stage2::{TablePool, invalidate};
 use machine::vcpu::Stage2Base;
-use stage2::{Attributes, Format, MapError, Stage2, TableMemory};
+use stage2::{Access, Attributes, Format, MapError, Stage2, TableMemory, Translation};
+
+use super::page::Page;
+
+/// Bytes for which [`Bank`] remembers whether they are mapped as they were at first.
+const BLOCK: u64 = 2 << 20;
 
 /// A part of a guest's RAM: where the guest sees it and what lies behind.
 pub struct Bank {
     /// Its first guest address.
     pub ipa: Ipa,
     /// The RAM.
-    pub extent: Extent,
+    pub extent: Arc<Extent>,
+    /// A bit for each block of guest addresses that is not mapped to the RAM behind it any more, or
+    /// not all of it: there the tables say what is.
+    changed: Box<[u64]>,
+    /// A bit for each page of the RAM that the guest gave up, so that it may be mapped anew.
+    pub(super) unused: Box<[u64]>,
+}
+
+impl Bank {
+    /// RAM that is to be mapped at `ipa`.
+    pub fn new(ipa: Ipa, extent: Extent) -> Self {
+        let words = |unit: u64| extent.range().size().div_ceil(unit).div_ceil(64) as usize;
+        Self {
+            ipa,
+            changed: vec![0; words(BLOCK)].into_boxed_slice(),
+            unused: vec![0; words(PAGE_SIZE)].into_boxed_slice(),
+            extent: Arc::new(extent),
+        }
+    }
+
+    /// The offset of guest address `address`, if it is one of this bank's.
+    #[inline]
+    fn offset(&self, address: u64) -> Option<u64> {
+        let offset = address.checked_sub(self.ipa.0)?;
+        (offset < self.extent.range().size()).then_some(offset)
+    }
+
+    /// Whether the block at `offset` is mapped as it was at first.
+    #[inline]
+    fn is_plain(&self, offset: u64) -> bool {
+        let block = offset / BLOCK;
+        let word = self.changed.get((block / 64) as usize);
+        word.is_some_and(|word| word >> (block % 64) & 1 == 0)
+    }
 }
 
 /// A domain's RAM and tables.
@@ -24,6 +65,15 @@ pub struct Memory {
     pub stage2: Option<Stage2>,
     /// The memory of the tables.
     pub tables: Tables,
+    /// Pages of the hypervisor's that the guest may map: the shared info page, then the frames of
+    /// the grant table.
+    pub own: Arc<Extent>,
+    /// Where the guest has mapped the shared info page.
+    pub shared_info_at: Option<Gfn>,
+    /// Pages that the guest gave up.
+    pub unused_pages: u64,
+    /// Where to look for one first: a bank, and a word of its `unused`.
+    pub(super) unused_hint: (usize, usize),
 }
 
 /// A domain's table memory, for the planner.
@@ -114,11 +164,11 @@ impl Memory {
             let Some(address) = at.0.checked_add(done as u64) else {
                 return false;
             };
-            let Some((bank, offset)) = self.find(address) else {
+            let Some((extent, offset, left)) = self.find(address) else {
                 return false;
             };
-            let here = ((bank.extent.range().size() - offset) as usize).min(length - done);
-            if !part(&bank.extent, offset, done..done + here) {
+            let here = (left as usize).min(length - done);
+            if !part(extent, offset, done..done + here) {
                 return false;
             }
             done += here;
@@ -126,11 +176,94 @@ impl Memory {
         true
     }
 
-    fn find(&self, address: u64) -> Option<(&Bank, u64)> {
-        self.banks.iter().find_map(|bank| {
-            let offset = address.checked_sub(bank.ipa.0)?;
-            (offset < bank.extent.range().size()).then_some((bank, offset))
+    /// What lies behind a guest address: RAM and the offset in it, and how many bytes follow.
+    #[inline]
+    fn find(&self, address: u64) -> Option<(&Arc<Extent>, u64, u64)> {
+        let plain = self.banks.iter().find_map(|bank| {
+            let offset = bank.offset(address)?;
+            let in_block = BLOCK - offset % BLOCK;
+            let left = in_block.min(bank.extent.range().size() - offset);
+            bank.is_plain(offset)
+                .then_some((&bank.extent, offset, left))
+        });
+        plain.or_else(|| self.find_by_tables(address))
+    }
+
+    #[cold]
+    fn find_by_tables(&self, address: u64) -> Option<(&Arc<Extent>, u64, u64)> {
+        let translation = self.translate(Ipa(address))?;
+        if translation.attributes.access != Access::ReadWrite {
+            return None;
+        }
+        let (extent, offset) = self.owner(translation.pa)?;
+        Some((extent, offset, PAGE_SIZE - address % PAGE_SIZE))
+    }
+
+    /// Which of the domain's memory a machine address is.
+    fn owner(&self, pa: Pa) -> Option<(&Arc<Extent>, u64)> {
+        let banks = self.banks.iter().map(|bank| &bank.extent);
+        banks.chain([&self.own]).find_map(|extent| {
+            let inside = extent.range().has(pa.0);
+            inside.then(|| (extent, pa.0 - extent.range().start()))
         })
+    }
+
+    /// What the tables say of a guest address.
+    pub fn translate(&self, ipa: Ipa) -> Option<Translation> {
+        self.stage2.as_ref()?.translate(&self.tables, ipa)
+    }
+
+    /// The page of the domain's own that is mapped at `gfn`, writable.
+    pub fn page(&self, gfn: Gfn) -> Option<Page> {
+        let (extent, offset, _) = self.find(address_of(gfn)?)?;
+        Some(Page::new(extent, offset))
+    }
+
+    /// Page `index` of those of the hypervisor's that the guest may map.
+    pub fn own_page(&self, index: u64) -> Option<Page> {
+        let offset = index.checked_mul(PAGE_SIZE)?;
+        (offset < self.own.range().size()).then(|| Page::new(&self.own, offset))
+    }
+
+    /// Which page of the hypervisor's is mapped at `gfn`, if one is.
+    pub fn own_page_at(&self, gfn: Gfn) -> Option<u64> {
+        let translation = self.translate(Ipa(address_of(gfn)?))?;
+        let offset = translation.pa.0.checked_sub(self.own.range().start())?;
+        (offset < self.own.range().size()).then_some(offset / PAGE_SIZE)
+    }
+
+    /// Maps one page at `gfn` whatever is there. What was there stays with its owner.
+    ///
+    /// # Errors
+    /// The tables are used up, or there is no such address.
+    pub fn place(&mut self, gfn: Gfn, pa: Pa, attributes: Attributes) -> Result<(), MapError> {
+        let address = address_of(gfn).ok_or(MapError::OutOfRange)?;
+        let stage2 = self.stage2.as_mut().ok_or(MapError::OutOfRange)?;
+        stage2.remap(&mut self.tables, Ipa(address), pa, PAGE_SIZE, attributes)?;
+        self.mark_changed(address);
+        Ok(())
+    }
+
+    /// Takes away what is mapped at `gfn`.
+    ///
+    /// # Errors
+    /// As for [`Memory::place`].
+    pub fn remove(&mut self, gfn: Gfn) -> Result<(), MapError> {
+        let address = address_of(gfn).ok_or(MapError::OutOfRange)?;
+        let stage2 = self.stage2.as_mut().ok_or(MapError::OutOfRange)?;
+        stage2.unmap(&mut self.tables, Ipa(address), PAGE_SIZE)?;
+        self.mark_changed(address);
+        Ok(())
+    }
+
+    fn mark_changed(&mut self, address: u64) {
+        for bank in &mut self.banks {
+            if let Some(offset) = bank.offset(address)
+                && let Some(word) = bank.changed.get_mut((offset / BLOCK / 64) as usize)
+            {
+                *word |= 1 << (offset / BLOCK % 64);
+            }
+        }
     }
 
     /// Bytes of RAM.
@@ -140,6 +273,11 @@ impl Memory {
             .map(|bank| bank.extent.range().size())
             .sum()
     }
+}
+
+/// The address of a frame; `None` if it is beyond 64 bits.
+pub(super) fn address_of(gfn: Gfn) -> Option<u64> {
+    gfn.0.checked_mul(PAGE_SIZE)
 }
 
 /// The tables' format for this machine: 40 bits of guest address, or what the CPU has if less.

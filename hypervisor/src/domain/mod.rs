@@ -1,22 +1,33 @@
 //! A domain: its partition, its devices, its vCPUs.
 
+pub mod balloon;
 pub mod build;
+pub mod channels;
 pub mod image;
 pub mod memory;
+pub mod page;
+pub mod runstate;
 
+use abi::permit::Permits;
 use abi::{CpuId, DomId, Ipa, Range, VcpuId};
 use alloc::boxed::Box;
 use alloc::string::String;
 use machine::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 
+use evtchn::Events;
+use grant::{Grants, Maptrack};
 use machine::claim::Claim;
-use machine::lock::{Control, Devices, Lock};
+use machine::lock::{self, Control, Devices, Lock};
 use machine::vcpu::{Stage2Base, Vcpu};
 use sched::CpuMask;
 use vgic::Vgic;
 use vuart::Vuart;
 
 pub use memory::Memory;
+pub use page::Page;
+
+/// Frames that a domain's grant table may have.
+pub const MAX_GRANT_FRAMES: u32 = 64;
 
 /// A partition of the machine with a guest in it.
 pub struct Domain {
@@ -30,7 +41,11 @@ pub struct Domain {
     pub control: Lock<Life, Control>,
     /// What it sees as devices.
     pub devices: Lock<Emulated, Devices>,
-    /// Where it sees them.
+    /// Its event channels.
+    pub events: Lock<Events<Page>, lock::Events>,
+    /// What it sees of the hypervisor.
+    pub interface: Interface,
+    /// Where it sees its devices.
     pub map: Map,
     /// Its vCPUs.
     pub vcpus: Box<[Slot]>,
@@ -48,6 +63,26 @@ pub struct Life {
     pub memory: Option<Memory>,
     /// How far taking them back has come.
     pub reclaim: crate::reclaim::Progress,
+    /// The reason that it gave for its next shutdown (`SCHEDOP_shutdown_code`).
+    pub shutdown_code: Option<u8>,
+    /// What it grants to others.
+    pub grants: Grants<Page, Page>,
+    /// What it has mapped of others.
+    pub maptrack: Maptrack,
+}
+
+/// What a domain sees of the hypervisor, and what it has chosen there.
+pub struct Interface {
+    /// The parts of the ABI that it may use and see.
+    pub permits: Permits,
+    /// Whether its addresses are the host's.
+    pub is_direct_mapped: bool,
+    /// The first byte behind the host's RAM.
+    pub ram_end: u64,
+    /// `VMASST_TYPE_runstate_update_flag`.
+    pub runstate_flag: AtomicBool,
+    /// vCPU 0 has events from before its start.
+    pub boot_upcall: AtomicBool,
 }
 
 /// A domain's emulated devices, under their lock.
@@ -141,6 +176,24 @@ pub struct Registers {
     pub cpu: Vcpu,
     /// The emulated physical timer.
     pub physical_timer: crate::arch::arm64::timer::PhysicalTimer,
+    /// How it spent its time.
+    pub runstate: runstate::Runstate,
+    /// When a wait for certain ports ends, in counter ticks.
+    pub poll_deadline: Option<u64>,
+    /// What is done of a hypercall that is continued.
+    pub unfinished: Option<crate::hypercall::Unfinished>,
+    /// It is closing all of the domain's event channels.
+    pub resets: bool,
+}
+
+impl Registers {
+    /// When the emulated timer, or the end of a wait, is due next.
+    pub fn deadline(&self) -> Option<u64> {
+        match (self.physical_timer.deadline(), self.poll_deadline) {
+            (Some(timer), Some(poll)) => Some(timer.min(poll)),
+            (timer, poll) => timer.or(poll),
+        }
+    }
 }
 
 impl Slot {
@@ -151,6 +204,10 @@ impl Slot {
             registers: Claim::new(Registers {
                 cpu,
                 physical_timer: Default::default(),
+                runstate: Default::default(),
+                poll_deadline: None,
+                unfinished: None,
+                resets: false,
             }),
             attention: Attention::default(),
             asleep: AtomicBool::new(false),

@@ -16,10 +16,11 @@ const CHUNK: usize = 128;
 /// Chunks in one exit; a longer call is continued by executing the instruction again.
 const CHUNKS: u32 = 8;
 
-pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, count: u64, buffer: u64) -> Result {
+pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
+    let [command, count, ..] = arguments;
     // The command is an int and the count an unsigned int of the ABI.
     match u64::from(command as u32) {
-        console_io::WRITE => write(cpu, count as u32, buffer),
+        console_io::WRITE => write(cpu, arguments),
         // There is no input ring yet; Xen's is the hardware domain's, which does not exist.
         console_io::READ if count as u32 > i32::MAX as u32 => Err(Errno::TooBig),
         console_io::READ => Ok(Outcome::Done(0)),
@@ -27,11 +28,12 @@ pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, count: u64, buffer: u64) -> 
     }
 }
 
-fn write(cpu: &mut Cpu<'_>, count: u32, buffer: u64) -> Result {
+fn write(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
+    let [command, count, buffer, rest @ ..] = arguments;
     let Some((domain, _)) = cpu.resident() else {
         return Err(Errno::Srch);
     };
-    let (mut left, mut at) = (count, buffer);
+    let (mut left, mut at) = (count as u32, buffer);
     for _ in 0..CHUNKS {
         if left == 0 {
             return Ok(Outcome::Done(0));
@@ -49,9 +51,12 @@ fn write(cpu: &mut Cpu<'_>, count: u32, buffer: u64) -> Result {
         left -= length as u32;
         at = at.wrapping_add(length as u64);
     }
-    cpu.with_registers(|registers| {
-        registers.cpu.set_register(1, u64::from(left));
-        registers.cpu.set_register(2, at);
-    });
-    Ok(Outcome::Again)
+    let [fourth, fifth] = rest;
+    Ok(Outcome::Again([
+        command,
+        u64::from(left),
+        at,
+        fourth,
+        fifth,
+    ]))
 }

@@ -1,43 +1,138 @@
 //! Hypercalls: `HVC #0xEA1`, number in x16, arguments in x0 to x4, result in x0
 //! (public/arch-arm.h). One file a call.
+//!
+//! What a domain is not permitted is answered here, before any argument is read. A structure of the
+//! guest's is copied once, checked, and the copy is used.
 
+mod add_to_physmap;
 mod console_io;
+mod event_channel_op;
+#[cfg(feature = "fifo-evtchn")]
+mod fifo_op;
+mod grant_table_op;
+mod hvm_op;
+mod memory_op;
+mod multicall;
+mod reservation;
+mod sched_op;
+mod vcpu_op;
+mod vm_assist;
 mod xen_version;
 
-use abi::{Errno, hypercall};
+use abi::permit::Permit;
+use abi::{DomId, Errno, hypercall};
 
+use crate::domain::Domain;
+use crate::guest_memory;
 use crate::run::{Cpu, Next};
+
+pub use multicall::Unfinished;
+pub(crate) use vcpu_op::show_runstate;
+
+/// A hypercall: its number and arguments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    number: u64,
+    arguments: [u64; 5],
+}
 
 /// What a call comes to.
 pub(crate) enum Outcome {
     /// It is done, with this result.
     Done(u64),
-    /// Part of it is done and the arguments say what is left: the instruction is executed again.
-    Again,
+    /// The same; and the CPU may have to choose anew whom it runs.
+    DoneThen(u64, Next),
+    /// Part of it is done, and these arguments say what is left: the instruction is executed again.
+    Again([u64; 5]),
 }
 
 type Result = core::result::Result<Outcome, Errno>;
 
+/// A call that gives 0.
+const DONE: Result = Ok(Outcome::Done(0));
+
 /// Performs the hypercall that the resident guest's registers describe.
 pub fn dispatch(cpu: &mut Cpu<'_>) -> Next {
-    let read = cpu.with_registers(|registers| {
+    let call = cpu.with_registers(|registers| {
         let x = |index| registers.cpu.register(index);
-        (x(16), [x(0), x(1), x(2), x(3), x(4)])
+        Call {
+            number: x(16),
+            arguments: [x(0), x(1), x(2), x(3), x(4)],
+        }
     });
-    let Some((number, [first, second, third, ..])) = read else {
+    let Some(call) = call else {
         return Next::Choose;
     };
-    let result = match number {
-        hypercall::XEN_VERSION => xen_version::call(cpu, first, second),
-        hypercall::CONSOLE_IO => console_io::call(cpu, first, second, third),
-        _ => Err(Errno::NoSys),
+    let result = match call.number {
+        hypercall::MULTICALL => multicall::call(cpu, &call),
+        _ => perform(cpu, &call),
     };
     match result {
         Ok(Outcome::Done(value)) => cpu.answer(value),
-        Ok(Outcome::Again) => {
-            cpu.with_registers(|registers| registers.cpu.rewind_instruction());
+        Ok(Outcome::DoneThen(value, next)) => {
+            let _ = cpu.answer(value);
+            next
+        }
+        Ok(Outcome::Again(arguments)) => {
+            cpu.with_registers(|registers| {
+                for (index, value) in (0..).zip(arguments) {
+                    registers.cpu.set_register(index, value);
+                }
+                registers.cpu.rewind_instruction();
+            });
             Next::Run
         }
         Err(errno) => cpu.answer(errno.as_result() as u64),
+    }
+}
+
+/// Performs one call that is not a multicall.
+fn perform(cpu: &mut Cpu<'_>, call: &Call) -> Result {
+    let [first, second, third, ..] = call.arguments;
+    match call.number {
+        hypercall::EVENT_CHANNEL_OP => event_channel_op::call(cpu, first, second),
+        hypercall::XEN_VERSION => xen_version::call(cpu, first, second),
+        hypercall::SCHED_OP => sched_op::call(cpu, first, second),
+        hypercall::MEMORY_OP => memory_op::call(cpu, call.arguments),
+        hypercall::CONSOLE_IO if permitted(cpu, Permit::ConsoleIo) => {
+            console_io::call(cpu, call.arguments)
+        }
+        hypercall::GRANT_TABLE_OP if permitted(cpu, Permit::GrantTable) => {
+            grant_table_op::call(cpu, call.arguments)
+        }
+        hypercall::HVM_OP => hvm_op::call(cpu, first, second),
+        hypercall::VCPU_OP => vcpu_op::call(cpu, first, second, third),
+        hypercall::VM_ASSIST => vm_assist::call(cpu, first, second),
+        _ => Err(Errno::NoSys),
+    }
+}
+
+/// Whether the resident guest's domain may use a part of the ABI.
+fn permitted(cpu: &Cpu<'_>, permit: Permit) -> bool {
+    cpu.resident()
+        .is_some_and(|(domain, _)| domain.interface.permits.has(permit))
+}
+
+/// Copies a structure of `N` bytes from the guest.
+fn argument<const N: usize>(cpu: &mut Cpu<'_>, at: u64) -> core::result::Result<[u8; N], Errno> {
+    let mut bytes = [0; N];
+    guest_memory::read(cpu, at, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The resident guest's domain.
+fn own<'s>(cpu: &Cpu<'s>) -> core::result::Result<&'s Domain, Errno> {
+    cpu.resident().map(|(domain, _)| domain).ok_or(Errno::Srch)
+}
+
+/// The resident guest's domain, if `id` names it: a guest has no say in others.
+fn own_by_id<'s>(cpu: &Cpu<'s>, id: DomId) -> core::result::Result<&'s Domain, Errno> {
+    let domain = own(cpu)?;
+    if id == DomId::SELF || id == domain.id {
+        return Ok(domain);
+    }
+    match cpu.system.domain(id) {
+        Some(_) => Err(Errno::Perm),
+        None => Err(Errno::Srch),
     }
 }

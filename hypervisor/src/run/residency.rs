@@ -5,6 +5,7 @@
 
 use machine::atomic::{Ordering, fence};
 
+use abi::vcpu::runstate::{RUNNABLE, RUNNING};
 use machine::gic::{Active, Underflow};
 use machine::timer;
 use sched::VcpuKey;
@@ -23,6 +24,9 @@ impl Cpu<'_> {
                 self.leave();
             } else {
                 resident.slot.runs.store(true, Ordering::Relaxed);
+                if resident.registers.runstate.is_shown() {
+                    crate::hypercall::show_runstate(self, RUNNING);
+                }
                 return true;
             }
         }
@@ -55,7 +59,11 @@ impl Cpu<'_> {
                 registers.physical_timer = Default::default();
                 let (_, token) = life.split();
                 // Nothing of it is listed, so nobody else is concerned.
-                let _ = domain.devices.lock(token).vgic.reset_vcpu(slot.id);
+                let mut devices = domain.devices.lock(token);
+                let _ = devices.vgic.reset_vcpu(slot.id);
+                if domain.interface.boot_upcall.swap(false, Ordering::Relaxed) {
+                    let _ = devices.vgic.raise(slot.id, abi::arm::EVENT_UPCALL);
+                }
             }
         }
         registers.cpu.load(&system.gic);
@@ -71,6 +79,7 @@ impl Cpu<'_> {
         });
         self.load_interrupts();
         let _ = sysreg::update_physical_timer(self);
+        crate::hypercall::show_runstate(self, RUNNING);
         true
     }
 
@@ -99,6 +108,7 @@ impl Cpu<'_> {
 
     /// Takes the resident vCPU's registers out of the CPU.
     pub fn leave(&mut self) {
+        crate::hypercall::show_runstate(self, RUNNABLE);
         let Some(mut resident) = self.resident.take() else {
             return;
         };
@@ -123,7 +133,11 @@ impl Cpu<'_> {
                 .gic
                 .set_private_active(self.shared.id, timer, Active::No);
         }
-        let physical = resident.registers.physical_timer.deadline();
+        let physical = if resident.slot.asleep.load(Ordering::Relaxed) {
+            resident.registers.deadline()
+        } else {
+            resident.registers.physical_timer.deadline()
+        };
         let deadline = earlier(physical, resident.registers.cpu.timer_deadline());
         let key = VcpuKey {
             domain: resident.domain.id,

@@ -149,7 +149,7 @@ fn dom0_module(node: Node<'_>, findings: &mut Findings) -> Option<BootModule> {
 fn other(node: Node<'_>, findings: &mut Findings) {
     const REFUSED: [(&str, &str); 3] = [
         ("xen,cpupool", "CPU pools"),
-        ("xen,evtchn-v1", "static event channels"),
+        ("xen,evtchn-v1", "static event channels of a dom0"),
         ("xen,domain-shared-memory-v1", "static shared memory"),
     ];
     if let Some((name, what)) = REFUSED.iter().find(|(name, _)| node.is_compatible(name)) {

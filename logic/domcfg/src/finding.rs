@@ -98,6 +98,11 @@ impl Findings {
         self.push(Severity::Note, node.path(), property, message.into());
     }
 
+    /// As [`note`](Self::note), for a path.
+    pub(crate) fn note_at(&mut self, path: String, property: &str, message: String) {
+        self.push(Severity::Note, path, property, message);
+    }
+
     fn push(&mut self, severity: Severity, path: String, property: &str, message: String) {
         let message = clean(message);
         let property = (!property.is_empty()).then(|| String::from(property));

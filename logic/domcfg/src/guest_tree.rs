@@ -70,6 +70,9 @@ fn tree(
     memory(&mut fdt, &layout.banks)?;
     interrupt_controller(&mut fdt, &layout.gic)?;
     timer(&mut fdt, host)?;
+    if !layout.hypervisor.is_empty() {
+        hypervisor(&mut fdt, &layout.hypervisor)?;
+    }
     psci(&mut fdt)?;
     if let Some(uart) = &layout.uart {
         sbsa_uart(&mut fdt, uart)?;
@@ -181,6 +184,16 @@ fn timer(fdt: &mut FdtWriter, host: &HostSpec) -> Written {
     if let Some(hz) = host.timer.clock_frequency {
         fdt.property_u32("clock-frequency", hz)?;
     }
+    fdt.end_node(node)
+}
+
+/// The node by which a kernel knows that it runs on Xen (`xen,xen` binding of Linux).
+fn hypervisor(fdt: &mut FdtWriter, ranges: &[Range]) -> Written {
+    let node = fdt.begin_node("hypervisor")?;
+    fdt.property("compatible", b"xen,xen-4.20\0xen,xen\0")?;
+    reg(fdt, ranges)?;
+    fdt.property_array_u32("interrupts", &interrupt(arm::EVENT_UPCALL, LEVEL_LOW))?;
+    fdt.property_u32("interrupt-parent", PHANDLE_GIC)?;
     fdt.end_node(node)
 }
 

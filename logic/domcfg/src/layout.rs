@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use abi::{IntId, Ipa, Range, arm};
 
 use crate::kernel::PlainKernel;
-use crate::{DomainSpec, Finding, Gic, HostSpec, Severity};
+use crate::{DomainSpec, Enhanced, Finding, Gic, HostSpec, Severity};
 
 /// Bytes that are set aside for a guest's device tree: its size is at most this.
 pub const TREE_BYTES: u64 = UNIT;
@@ -34,6 +34,9 @@ pub struct Layout {
     pub gic: GuestGic,
     /// The emulated UART.
     pub uart: Option<GuestUart>,
+    /// What the hypervisor node tells: the grant table's window, then the extended regions, where
+    /// nothing is; empty for a domain that is not told of the hypervisor.
+    pub hypervisor: Vec<Range>,
 }
 
 /// Host memory that is a part of a guest's RAM.
@@ -116,11 +119,33 @@ pub fn layout(spec: &DomainSpec, host: &HostSpec) -> Result<Layout, Finding> {
         return Err(wrong(spec, "memory", String::from("gives no bank")));
     }
     Ok(Layout {
-        banks,
         backing,
         gic: gic(spec, host)?,
         uart: uart(spec, host)?,
+        hypervisor: hypervisor(spec, &banks),
+        banks,
     })
+}
+
+/// The least bytes of an extended region.
+const LEAST_REGION: u64 = 64 << 20;
+
+/// The grant table's window, and the unused rest of each bank that is large enough, from a multiple
+/// of 2 MiB on. A direct-mapped domain has no banks whose rest is its own.
+fn hypervisor(spec: &DomainSpec, banks: &[Range]) -> Vec<Range> {
+    if spec.enhanced == Enhanced::No {
+        return Vec::new();
+    }
+    let mut ranges = Vec::from([arm::GRANT_TABLE]);
+    if !spec.direct_map {
+        for bank in [arm::RAM_BANK_0, arm::RAM_BANK_1] {
+            let used = banks.iter().find(|used| bank.contains(**used));
+            let start = used.map_or(bank.start(), |used| used.end());
+            let rest = round(start).and_then(|start| Range::from_bounds(start, bank.end()));
+            ranges.extend(rest.filter(|rest| rest.size() >= LEAST_REGION));
+        }
+    }
+    ranges
 }
 
 /// Checks what can be checked before the kernel is known.

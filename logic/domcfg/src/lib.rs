@@ -13,6 +13,7 @@
 
 extern crate alloc;
 
+mod channels;
 mod chosen;
 mod cmdline;
 mod cross;
@@ -38,8 +39,8 @@ pub use early::early_uart;
 pub use error::TreeError;
 pub use finding::{Finding, Severity};
 pub use spec::{
-    Conduit, CpuNode, CpuSet, DomainEntry, DomainSpec, Enable, Gic, HostSpec, MAX_ROUNDED_SPIS,
-    Module, SystemSpec, Timer, Uart, UartKind, VcpuAffinity,
+    Channel, Conduit, CpuNode, CpuSet, DomainEntry, DomainSpec, Enable, Enhanced, Gic, HostSpec,
+    MAX_ROUNDED_SPIS, Module, SystemSpec, Timer, Uart, UartKind, VcpuAffinity,
 };
 pub use tree::{MAX_BLOB, MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_PROPERTIES, MAX_RESERVATIONS};
 
@@ -60,7 +61,9 @@ pub fn parse(blob: &[u8]) -> Result<SystemSpec, TreeError> {
     let mut host = host::read(&tree, &command_line, &mut findings);
     let (mut domains, modules) = chosen::children(&tree, &host, &mut findings);
     host.modules = chosen::unique_ranges(&modules);
+    channels::read(&tree, &mut domains, &mut findings);
     cross::check(&host, &command_line, &modules, &mut domains, &mut findings);
+    channels::note_missing_peers(&domains, &mut findings);
     if let Some(first) = findings.first_fatal() {
         return Err(TreeError::Host {
             findings: findings.into_list(),

@@ -6,7 +6,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::{CpuId, DomId, IntId, Range};
+use abi::permit::Permits;
+use abi::{CpuId, DomId, IntId, Port, Range};
 
 use crate::{CommandLine, Finding, Severity};
 
@@ -222,6 +223,33 @@ pub struct DomainSpec {
     /// Whether accesses to unmapped addresses abort; otherwise they read as ones and writes are
     /// ignored.
     pub trap_unmapped: bool,
+    /// What of Xen it is told about.
+    pub enhanced: Enhanced,
+    /// Which parts of the ABI it may use and see.
+    pub permits: Permits,
+    /// Its ends of the event channels that the tree makes.
+    pub channels: Vec<Channel>,
+}
+
+/// `xen,enhanced`: what a guest's device tree says of the hypervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enhanced {
+    /// Nothing.
+    No,
+    /// There is a hypervisor node, and no xenstore.
+    NoXenstore,
+}
+
+/// One end of a static event channel (`xen,evtchn-v1`), of a pair that was checked: its peer, unless
+/// that domain is refused, names this end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// This end, 1 to 1023.
+    pub port: Port,
+    /// The other end's domain, which may be this one.
+    pub peer: DomId,
+    /// The other end.
+    pub peer_port: Port,
 }
 
 impl DomainSpec {

@@ -102,15 +102,14 @@ fn bootargs(node: Node<'_>, findings: &mut Findings) -> Option<String> {
 }
 
 fn not_a_module(node: Node<'_>, findings: &mut Findings) {
-    const REFUSED: [(&str, &str); 3] = [
-        ("xen,evtchn-v1", "static event channels are not supported"),
-        ("xen,evtchn", "static event channels are not supported"),
+    const REFUSED: [(&str, &str); 2] = [
+        ("xen,evtchn", "must be \"xen,evtchn-v1\""),
         (
             "xen,domain-shared-memory-v1",
             "static shared memory is not supported",
         ),
     ];
-    if node.is_compatible("xen,vcpu") {
+    if node.is_any(&["xen,vcpu", "xen,evtchn-v1"]) {
         return;
     }
     if let Some((name, rule)) = REFUSED.iter().find(|(name, _)| node.is_compatible(name)) {

@@ -6,6 +6,7 @@
 
 mod affinity;
 mod children;
+mod interface;
 mod names;
 mod properties;
 mod unsupported;
@@ -55,6 +56,8 @@ fn build(
     let static_mem = properties::static_mem(node, memory_kib, findings);
     let trap_unmapped = properties::trap_unmapped(node, findings);
     let nr_spis_given = properties::nr_spis(node, findings);
+    let enhanced = interface::enhanced(node, findings);
+    let permits = interface::permits(node, findings);
     if direct_map && !node.has("xen,static-mem") {
         findings.error(node, "direct-map", "needs xen,static-mem");
     }
@@ -75,6 +78,9 @@ fn build(
         bootargs: parts.bootargs,
         affinity,
         trap_unmapped,
+        enhanced,
+        permits,
+        channels: Vec::new(),
     };
     properties::settle_spis(&mut spec, host, node, findings);
     Some(spec)

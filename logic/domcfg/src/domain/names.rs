@@ -17,6 +17,7 @@ pub(super) const DOMAIN: &[&str] = &[
     "trap-unmapped-accesses",
     "passthrough",
     "xen,enhanced",
+    "euxenite,permit",
     "xen,domain-p2m-mem-mb",
     "max_grant_version",
     "max_grant_frames",

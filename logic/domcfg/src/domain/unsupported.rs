@@ -28,16 +28,11 @@ struct Optional {
     known: &'static [&'static str],
 }
 
-const OPTIONAL: [Optional; 3] = [
+const OPTIONAL: [Optional; 2] = [
     Optional {
         name: "passthrough",
         nothing: "disabled",
         known: &["enabled"],
-    },
-    Optional {
-        name: "xen,enhanced",
-        nothing: "disabled",
-        known: &["enabled", "legacy", "no-xenstore", ""],
     },
     Optional {
         name: "xen,sci_type",

@@ -171,3 +171,23 @@ fn what_cannot_be_written_is_one_line() {
         .to_string();
     assert!(error.ends_with("bytes: too large"), "{error}");
 }
+
+#[test]
+fn a_domain_that_is_told_of_the_hypervisor_has_its_node() {
+    let tree = with_domains(
+        host(gicv3()),
+        [domain("domU1").text("xen,enhanced", "no-xenstore")],
+    );
+    let node = r#"
+    hypervisor {
+        compatible = "xen,xen-4.20", "xen,xen";
+        reg = <0x00 0x38000000 0x00 0x1000000 0x00 0x50000000 0x00 0xb0000000 0x02 0x00 0xfe 0x00>;
+        interrupts = <0x01 0x0f 0xf08>;
+        interrupt-parent = <0xfde8>;
+    };
+"#;
+    let text = dump(tree, 0, None);
+    assert!(text.contains(node), "{text}");
+    let plain = dump(with_domains(host(gicv3()), [domain("domU1")]), 0, None);
+    assert!(!plain.contains("hypervisor"), "{plain}");
+}

@@ -1,5 +1,6 @@
 //! Domain nodes: what each property gives, and the line for each mistake.
 
+mod interface;
 mod memory;
 mod modules;
 mod system;
@@ -203,15 +204,15 @@ fn what_is_not_built_is_refused_by_name() {
     );
     refused(
         set("xen,enhanced", "enabled"),
-        "~: xen,enhanced = \"enabled\": is not supported",
+        "~: xen,enhanced = \"enabled\": asks for a xenstore, which is not supported: \"no-xenstore\" does without",
     );
     refused(
         set("xen,enhanced", "enable"),
-        "~: xen,enhanced = \"enable\": must be \"disabled\" or absent",
+        "~: xen,enhanced = \"enable\": must be \"no-xenstore\", \"disabled\" or absent",
     );
     refused(
         |d| d.flag("xen,enhanced"),
-        "~: xen,enhanced is not supported",
+        "~: xen,enhanced asks for a xenstore, which is not supported: \"no-xenstore\" does without",
     );
     refused(
         set("xen,sci_type", "scmi_smc"),

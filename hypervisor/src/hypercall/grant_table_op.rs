@@ -1,0 +1,296 @@
+//! `grant_table_op` (public/grant_table.h), version 1: pages that domains share.
+//!
+//! Each entry of a batch has its own status; the call fails only where the guest's array cannot be read
+//! or written. After some entries the instruction is executed again with the rest of the array in its
+//! arguments.
+
+use ::grant::{
+    Access, CopyPlace, CopyRequest, MapRequest, Mapping, Pin, UnmapRequest, VERSION, set_version,
+};
+use abi::grant::{
+    self, Copy, GetVersion, GrantStatus, Map, QuerySize, SetVersion, SetupTable, Unmap, op,
+};
+use abi::{Errno, PAGE_SHIFT};
+use stage2::{Attributes, Execute};
+
+use super::add_to_physmap::grow_to;
+use super::{DONE, Outcome, Result, argument, own, own_by_id};
+use crate::domain::Page;
+use crate::run::Cpu;
+use crate::{grants, guest_memory};
+
+/// Entries done in one go.
+const BUDGET: u64 = 8;
+/// Bytes of a copy moved at once.
+const CHUNK: usize = 256;
+
+pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
+    let [command, at, count, ..] = arguments;
+    // The count is an unsigned int of the ABI; one below zero as an int is none of a batch.
+    if count as u32 > i32::MAX as u32 {
+        return Err(Errno::Inval);
+    }
+    let count = u64::from(count as u32);
+    match command as u32 {
+        op::MAP_GRANT_REF => batch(cpu, arguments, count, Map::SIZE, map),
+        op::UNMAP_GRANT_REF => batch(cpu, arguments, count, Unmap::SIZE, unmap),
+        op::COPY => batch(cpu, arguments, count, Copy::SIZE, copy),
+        op::SETUP_TABLE if count == 1 => setup_table(cpu, at),
+        op::QUERY_SIZE if count == 1 => query_size(cpu, at),
+        op::SETUP_TABLE | op::QUERY_SIZE => Err(Errno::Inval),
+        op::SET_VERSION => {
+            let mut wanted = SetVersion::from_bytes(&argument(cpu, at)?);
+            wanted.version = set_version(wanted.version)?;
+            guest_memory::write(cpu, at, &wanted.to_bytes())?;
+            DONE
+        }
+        op::GET_VERSION => {
+            let mut wanted = GetVersion::from_bytes(&argument(cpu, at)?);
+            own_by_id(cpu, wanted.dom)?;
+            wanted.version = VERSION;
+            guest_memory::write(cpu, at, &wanted.to_bytes())?;
+            DONE
+        }
+        _ => Err(Errno::NoSys),
+    }
+}
+
+/// Does some entries of an array.
+fn batch(
+    cpu: &mut Cpu<'_>,
+    arguments: [u64; 5],
+    count: u64,
+    size: usize,
+    one: fn(&mut Cpu<'_>, u64) -> core::result::Result<(), Errno>,
+) -> Result {
+    let [command, at, _, fourth, fifth] = arguments;
+    let now = count.min(BUDGET);
+    for index in 0..now {
+        one(cpu, at.wrapping_add(index * size as u64))?;
+    }
+    if now == count {
+        return DONE;
+    }
+    let next = at.wrapping_add(now * size as u64);
+    Ok(Outcome::Again([command, next, count - now, fourth, fifth]))
+}
+
+fn status_of<T>(result: &core::result::Result<T, GrantStatus>) -> i16 {
+    match result {
+        Ok(_) => GrantStatus::Okay as i16,
+        Err(status) => *status as i16,
+    }
+}
+
+fn map(cpu: &mut Cpu<'_>, at: u64) -> core::result::Result<(), Errno> {
+    let mut entry = Map::from_bytes(&argument(cpu, at)?);
+    let result = MapRequest::parse(&entry).and_then(|request| map_one(cpu, request));
+    entry.status = status_of(&result);
+    if let Ok((handle, address)) = result {
+        entry.handle = handle;
+        entry.dev_bus_addr = address;
+    }
+    guest_memory::write(cpu, at, &entry.to_bytes())
+}
+
+fn map_one(
+    cpu: &mut Cpu<'_>,
+    request: MapRequest,
+) -> core::result::Result<(u32, u64), GrantStatus> {
+    let domain = own(cpu).map_err(|_| GrantStatus::GeneralError)?;
+    let handle = domain.control.lock(&mut cpu.token).maptrack.reserve()?;
+    let pinned = grants::pin(
+        cpu,
+        request.granter,
+        request.gref,
+        domain.id,
+        request.access,
+    );
+    let (pin, page) = match pinned {
+        Ok(pinned) => pinned,
+        Err(status) => {
+            domain.control.lock(&mut cpu.token).maptrack.cancel(handle);
+            return Err(status);
+        }
+    };
+    let attributes = Attributes {
+        access: match request.access {
+            Access::Read => stage2::Access::ReadOnly,
+            Access::Write => stage2::Access::ReadWrite,
+        },
+        execute: Execute::No,
+        ..Attributes::RAM
+    };
+    let refused = {
+        let mut life = domain.control.lock(&mut cpu.token);
+        let life = &mut *life;
+        let placed = life.memory.as_mut().is_some_and(|memory| {
+            memory.own_page_at(request.gfn).is_none()
+                && memory
+                    .place(request.gfn, page.address(), attributes)
+                    .is_ok()
+        });
+        let mapping = Mapping {
+            pin,
+            gfn: request.gfn,
+        };
+        if placed {
+            life.maptrack.fill(handle, mapping).err()
+        } else {
+            life.maptrack.cancel(handle);
+            Some(mapping)
+        }
+    };
+    match refused {
+        None => Ok((handle.0, page.address().0)),
+        Some(mapping) => {
+            drop(page);
+            grants::unpin(cpu, mapping.pin);
+            Err(GrantStatus::GeneralError)
+        }
+    }
+}
+
+fn unmap(cpu: &mut Cpu<'_>, at: u64) -> core::result::Result<(), Errno> {
+    let mut entry = Unmap::from_bytes(&argument(cpu, at)?);
+    let result = unmap_one(cpu, UnmapRequest::parse(&entry));
+    entry.status = status_of(&result);
+    guest_memory::write(cpu, at, &entry.to_bytes())
+}
+
+fn unmap_one(cpu: &mut Cpu<'_>, request: UnmapRequest) -> core::result::Result<(), GrantStatus> {
+    let domain = own(cpu).map_err(|_| GrantStatus::GeneralError)?;
+    let mapping = {
+        let mut life = domain.control.lock(&mut cpu.token);
+        let life = &mut *life;
+        let Some(gfn) = request.gfn else {
+            return match life.maptrack.has(request.handle) {
+                true => Ok(()),
+                false => Err(GrantStatus::BadHandle),
+            };
+        };
+        let mapping = life.maptrack.take(request.handle, gfn)?;
+        // The guest may have mapped something else of its own there meanwhile: then that goes. What
+        // matters is that the granted page is out of its tables before it is given up.
+        let memory = life.memory.as_mut().ok_or(GrantStatus::GeneralError)?;
+        if memory.own_page_at(gfn).is_none() {
+            // Unmapping a whole page takes no table but for a block, which this is not.
+            let _ = memory.remove(gfn);
+        }
+        mapping
+    };
+    grants::unpin(cpu, mapping.pin);
+    Ok(())
+}
+
+fn copy(cpu: &mut Cpu<'_>, at: u64) -> core::result::Result<(), Errno> {
+    let mut entry = Copy::from_bytes(&argument(cpu, at)?);
+    let result = match CopyRequest::parse(&entry) {
+        Ok(Some(request)) => copy_one(cpu, request),
+        Ok(None) => Ok(()),
+        Err(status) => Err(status),
+    };
+    entry.status = status_of(&result);
+    guest_memory::write(cpu, at, &entry.to_bytes())
+}
+
+fn copy_one(cpu: &mut Cpu<'_>, request: CopyRequest) -> core::result::Result<(), GrantStatus> {
+    let (source, source_pin) = hold(cpu, request.source, Access::Read)?;
+    let result = hold(cpu, request.dest, Access::Write).and_then(|(dest, dest_pin)| {
+        let copied = move_bytes(&source, &dest, request);
+        drop(dest);
+        dest_pin.into_iter().for_each(|pin| grants::unpin(cpu, pin));
+        copied
+    });
+    drop(source);
+    source_pin
+        .into_iter()
+        .for_each(|pin| grants::unpin(cpu, pin));
+    result
+}
+
+/// The page of one side, held while it is copied.
+fn hold(
+    cpu: &mut Cpu<'_>,
+    place: CopyPlace,
+    access: Access,
+) -> core::result::Result<(Page, Option<Pin>), GrantStatus> {
+    let domain = own(cpu).map_err(|_| GrantStatus::GeneralError)?;
+    match place {
+        CopyPlace::Own(gfn) => {
+            let life = domain.control.lock(&mut cpu.token);
+            let page = life.memory.as_ref().and_then(|memory| memory.page(gfn));
+            page.map(|page| (page, None)).ok_or(GrantStatus::BadPage)
+        }
+        CopyPlace::Granted { granter, gref } => {
+            let (pin, page) = grants::pin(cpu, granter, gref, domain.id, access)?;
+            Ok((page, Some(pin)))
+        }
+    }
+}
+
+fn move_bytes(
+    source: &Page,
+    dest: &Page,
+    request: CopyRequest,
+) -> core::result::Result<(), GrantStatus> {
+    let mut chunk = [0; CHUNK];
+    let mut done = 0;
+    while done < request.len {
+        let bytes = (request.len - done).min(CHUNK as u32);
+        let Some(part) = chunk.get_mut(..bytes as usize) else {
+            return Err(GrantStatus::GeneralError);
+        };
+        // Both ends were checked to be within their pages.
+        if !source.read(request.source_offset + done, part)
+            || !dest.write(request.dest_offset + done, part)
+        {
+            return Err(GrantStatus::GeneralError);
+        }
+        done += bytes;
+    }
+    Ok(())
+}
+
+fn setup_table(cpu: &mut Cpu<'_>, at: u64) -> Result {
+    let mut wanted = SetupTable::from_bytes(&argument(cpu, at)?);
+    let result = match own_by_id(cpu, wanted.dom) {
+        Ok(domain) => grow_to(&mut domain.control.lock(&mut cpu.token), wanted.nr_frames),
+        Err(Errno::Perm) => Err(GrantStatus::PermissionDenied),
+        Err(_) => Err(GrantStatus::BadDomain),
+    };
+    if result.is_ok() {
+        for index in 0..wanted.nr_frames {
+            let gfn = own(cpu)?
+                .control
+                .lock(&mut cpu.token)
+                .grants
+                .frame_gfn(index);
+            // A frame that is mapped nowhere has no number.
+            let number = gfn.map_or(u64::MAX >> PAGE_SHIFT, |gfn| gfn.0);
+            let place = wanted.frame_list.wrapping_add(u64::from(index) * 8);
+            guest_memory::write(cpu, place, &number.to_le_bytes())?;
+        }
+    }
+    wanted.status = status_of(&result);
+    guest_memory::write(cpu, at, &wanted.to_bytes())?;
+    DONE
+}
+
+fn query_size(cpu: &mut Cpu<'_>, at: u64) -> Result {
+    let mut wanted = QuerySize::from_bytes(&argument(cpu, at)?);
+    let result = match own_by_id(cpu, wanted.dom) {
+        Ok(domain) => Ok(domain.control.lock(&mut cpu.token).grants.size()),
+        Err(Errno::Perm) => Err(GrantStatus::PermissionDenied),
+        Err(_) => Err(GrantStatus::BadDomain),
+    };
+    wanted.status = status_of(&result);
+    if let Ok(size) = result {
+        wanted.nr_frames = size.frames;
+        wanted.max_nr_frames = size.max_frames;
+    }
+    guest_memory::write(cpu, at, &wanted.to_bytes())?;
+    DONE
+}
+
+const _: () = assert!(grant::entry::PER_FRAME * grant::entry::SIZE == 1 << PAGE_SHIFT);

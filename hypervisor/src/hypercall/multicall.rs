@@ -1,0 +1,90 @@
+//! `multicall` (public/xen.h): several hypercalls in one.
+//!
+//! Bounded: after some entries the instruction is executed again with the rest of the list in its
+//! arguments. What is done of an entry that is itself continued is kept in the vCPU, so that nothing
+//! depends on what the guest writes into the list meanwhile.
+
+use abi::Errno;
+use abi::hypercall::{MULTICALL, MulticallEntry};
+use abi::permit::Permit;
+
+use super::{Call, Outcome, Result, argument, perform, permitted};
+use crate::guest_memory;
+use crate::run::{Cpu, Next};
+
+/// Calls made in one exit.
+const BUDGET: u32 = 16;
+/// Where an entry's result is.
+const RESULT_OFFSET: u64 = 8;
+
+/// An entry that is continued.
+#[derive(Clone, Copy, Debug)]
+pub struct Unfinished {
+    entry: u64,
+    call: Call,
+}
+
+pub(super) fn call(cpu: &mut Cpu<'_>, call: &Call) -> Result {
+    if !permitted(cpu, Permit::Multicall) {
+        return Err(Errno::NoSys);
+    }
+    let [mut list, count, rest @ ..] = call.arguments;
+    // The count is an unsigned int of the ABI.
+    let mut left = u64::from(count as u32);
+    let mut budget = BUDGET;
+    let mut next = Next::Run;
+    while left != 0 {
+        if budget == 0 || next == Next::Choose {
+            let [third, fourth, fifth] = rest;
+            return Ok(Outcome::Again([list, left, third, fourth, fifth]));
+        }
+        let (result, after) = match entry(cpu, list, &mut budget)? {
+            Some(done) => done,
+            None => continue,
+        };
+        guest_memory::write(cpu, list.wrapping_add(RESULT_OFFSET), &result.to_le_bytes())?;
+        next = after;
+        list = list.wrapping_add(MulticallEntry::SIZE as u64);
+        left -= 1;
+    }
+    Ok(Outcome::DoneThen(0, next))
+}
+
+/// Makes the call of the entry at `at`; `None` if the budget ended within it.
+fn entry(
+    cpu: &mut Cpu<'_>,
+    at: u64,
+    budget: &mut u32,
+) -> core::result::Result<Option<(u64, Next)>, Errno> {
+    let unfinished = cpu
+        .with_registers(|registers| registers.unfinished.take())
+        .flatten();
+    let mut call = match unfinished {
+        Some(unfinished) if unfinished.entry == at => unfinished.call,
+        _ => {
+            let entry = MulticallEntry::from_bytes(&argument(cpu, at)?);
+            let [a, b, c, d, e, _] = entry.args;
+            Call {
+                number: entry.op,
+                arguments: [a, b, c, d, e],
+            }
+        }
+    };
+    while let Some(rest) = budget.checked_sub(1) {
+        *budget = rest;
+        let result = match call.number {
+            MULTICALL => Err(Errno::Inval),
+            _ => perform(cpu, &call),
+        };
+        match result {
+            Ok(Outcome::Done(value)) => return Ok(Some((value, Next::Run))),
+            Ok(Outcome::DoneThen(value, next)) => return Ok(Some((value, next))),
+            Ok(Outcome::Again(arguments)) => call.arguments = arguments,
+            Err(errno) => return Ok(Some((errno.as_result() as u64, Next::Run))),
+        }
+    }
+    cpu.with_registers(|registers| {
+        registers.unfinished = Some(Unfinished { entry: at, call });
+    });
+    Ok(None)
+}
