@@ -51,9 +51,18 @@ pub fn unpin(cpu: &mut Cpu<'_>, pin: Pin) {
     };
     // The page is given up before the domain looks whether it can be taken back.
     drop(page);
-    let mut life = domain.control.lock(&mut cpu.token);
-    if matches!(life.reclaim, Progress::Held) && life.grants.pinned() == 0 {
+    {
+        let mut life = domain.control.lock(&mut cpu.token);
+        if !matches!(life.reclaim, Progress::Held) || life.grants.pinned() != 0 {
+            return;
+        }
         life.reclaim = Progress::Zeroing(0);
-        cpu.system.reclaims.fetch_add(1, Ordering::Release);
+    }
+    cpu.system.reclaims.fetch_add(1, Ordering::Release);
+    // Whoever idles can do it, and nobody knows of it yet.
+    for other in &cpu.system.cpus {
+        if other.online.load(Ordering::Relaxed) {
+            cpu.system.kick_to_choose(other);
+        }
     }
 }

@@ -494,8 +494,9 @@ mod tests {
     fn shared_words_are_changed_in_place_and_nowhere_else() {
         let machine = crate::host::Machine::new(crate::host::Parts::default());
         machine.enter(abi::CpuId(0));
+        let start = machine.ram().start();
         let extent = Extent {
-            range: range(0x5000_0000, 0x5000_1000),
+            range: range(start, start + 0x1000),
         };
         assert_eq!(extent.fetch_or64(8, 0x8001), 0);
         assert_eq!(extent.fetch_and64(8, !1), 0x8001);
