@@ -1,7 +1,6 @@
 //! Physical interrupts: each is an exit, or ends an idle wait.
 
 use ::console::{Input, Target};
-use abi::VcpuSet;
 use machine::atomic::Ordering;
 use machine::gic::KICK;
 use vuart::Received;
@@ -42,7 +41,7 @@ pub fn handle(cpu: &mut Cpu<'_>) -> Next {
         } else if intid == interrupts.timer {
             cpu.timer_fired()
         } else if intid == interrupts.maintenance {
-            maintain(cpu)
+            cpu.refill()
         } else if Some(intid) == interrupts.uart {
             uart(cpu)
         } else {
@@ -56,13 +55,6 @@ pub fn handle(cpu: &mut Cpu<'_>) -> Next {
         }
     }
     next
-}
-
-/// List registers became free, or a level interrupt ended: the model refills them.
-fn maintain(cpu: &mut Cpu<'_>) -> Next {
-    cpu.with_vgic(|_, vcpu| vgic::Effect {
-        wake: VcpuSet::of(vcpu),
-    })
 }
 
 /// The console's UART has input, or room for output.

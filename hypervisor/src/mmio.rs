@@ -234,7 +234,7 @@ fn gic_write(
     width: vgic::Width,
 ) -> Next {
     let value = stored(cpu, transfer);
-    let (next, outcome) = cpu.with_devices(|devices, vcpu| {
+    let write = |devices: &mut Emulated, vcpu| {
         let result = match frame {
             Frame::Distributor(offset) => {
                 devices.vgic.write_distributor(vcpu, offset, width, value)
@@ -247,7 +247,12 @@ fn gic_write(
             Ok(effect) => (effect, Outcome::Done(0)),
             Err(_) => (Effect::NONE, Outcome::Refused),
         }
-    });
+    };
+    let (next, outcome) = if frame.is_state() {
+        cpu.with_devices(write)
+    } else {
+        cpu.change_vgic(write)
+    };
     settle(cpu, abort, transfer, outcome.unwrap_or(Outcome::Refused));
     next
 }

@@ -137,18 +137,33 @@ impl System {
     ) -> Choose {
         let mut choose = Choose::Same;
         for slot in set.iter().filter_map(|vcpu| domain.slot(vcpu)) {
-            slot.attention.raise(changed);
-            // Pairs with the fence in `Cpu::wait`: either the sleeper is seen here or the flag there.
-            fence(Ordering::SeqCst);
-            if slot.asleep.load(Ordering::Relaxed) {
-                if self.end_sleep(domain, slot, here, token) == Choose::Anew {
-                    choose = Choose::Anew;
-                }
-            } else if slot.runs.load(Ordering::Relaxed) && slot.home() != here {
-                self.gic.kick(slot.home());
+            if self.wake_slot(domain, slot, changed, here, token) == Choose::Anew {
+                choose = Choose::Anew;
             }
         }
         choose
+    }
+
+    /// As [`Self::wake_all`], of one.
+    #[inline]
+    pub fn wake_slot<R: Before<Rank>>(
+        &self,
+        domain: &Domain,
+        slot: &Slot,
+        changed: Changed,
+        here: CpuId,
+        token: &mut Token<R>,
+    ) -> Choose {
+        slot.attention.raise(changed);
+        // Pairs with the fence in `Cpu::wait`: either the sleeper is seen here or the flag there.
+        fence(Ordering::SeqCst);
+        if slot.asleep.load(Ordering::Relaxed) {
+            return self.end_sleep(domain, slot, here, token);
+        }
+        if slot.runs.load(Ordering::Relaxed) && slot.home() != here {
+            self.gic.kick(slot.home());
+        }
+        Choose::Same
     }
 
     /// Ends the wait of a vCPU, unless somebody else just did.

@@ -6,23 +6,32 @@
 use abi::{CpuId, IntId, VcpuId, VcpuSet};
 use machine::atomic::{Ordering, fence};
 
-use machine::gic::{Active, Underflow};
-use vgic::{Effect, ListRegister, MAX_LIST_REGISTERS, Quick};
+use machine::gic::{Active, Gic, Underflow};
+use vgic::{Cause, Effect, ListRegister, MAX_LIST_REGISTERS, Quick};
 
 use super::{Cpu, Next};
 use crate::domain::{Changed, Domain, Emulated};
 use crate::schedule::Choose;
 use crate::system::System;
 
-impl Cpu<'_> {
-    /// Does something with the resident guest's interrupt controller, its list registers read
-    /// before and written behind, and wakes whom that concerns.
-    pub fn with_vgic(&mut self, change: impl FnOnce(&mut Emulated, VcpuId) -> Effect) -> Next {
-        self.with_devices(|devices, vcpu| (change(devices, vcpu), ()))
-            .0
+/// The list registers in this CPU.
+struct InCpu<'g>(&'g Gic);
+
+impl vgic::ListRegisters for InCpu<'_> {
+    #[inline]
+    fn read(&self, slot: u8) -> ListRegister {
+        ListRegister(self.0.read_list_register(slot))
     }
 
-    /// As [`Self::with_vgic`], with a value to be returned.
+    #[inline]
+    fn write(&self, slot: u8, register: ListRegister) {
+        self.0.write_list_register(slot, register.0);
+    }
+}
+
+impl Cpu<'_> {
+    /// Asks the resident guest's interrupt controller for something that its list registers change, or
+    /// changes that: they are read before and written behind, and whom it concerns is woken.
     pub fn with_devices<T>(
         &mut self,
         change: impl FnOnce(&mut Emulated, VcpuId) -> (Effect, T),
@@ -31,25 +40,41 @@ impl Cpu<'_> {
             return (Next::Choose, None);
         };
         let (domain, vcpu) = (resident.domain, resident.slot.id);
-        let (mut wake, value) = {
+        let (others, value) = {
             let mut devices = domain.devices.lock(&mut self.token);
-            let used = devices.vgic.in_use(vcpu);
             let mut effect = read_back(self.system, &mut devices, vcpu);
             let (more, value) = change(&mut devices, vcpu);
             effect.add(more);
-            if effect.wake.contains(vcpu) {
-                effect.wake = effect.wake.union(write_out(
-                    self.system,
-                    self.shared.id,
-                    &mut devices,
-                    vcpu,
-                    used,
-                ));
+            if effect.wake.is_empty() {
+                return (Next::Run, Some(value));
             }
-            (effect.wake, value)
+            let others = write_if_due(self.system, self.shared.id, &mut devices, vcpu, effect);
+            (others, value)
         };
-        wake.remove(vcpu);
-        (self.wake(domain, wake), Some(value))
+        (self.wake(domain, others), Some(value))
+    }
+
+    /// Changes something of the resident guest's interrupt controller that its list registers do not
+    /// change, as another CPU could. Only if it concerns them are they read and written, behind it.
+    #[inline]
+    pub fn change_vgic<T>(
+        &mut self,
+        change: impl FnOnce(&mut Emulated, VcpuId) -> (Effect, T),
+    ) -> (Next, Option<T>) {
+        let Some(resident) = &self.resident else {
+            return (Next::Choose, None);
+        };
+        let (domain, vcpu) = (resident.domain, resident.slot.id);
+        let (others, value) = {
+            let mut devices = domain.devices.lock(&mut self.token);
+            let (effect, value) = change(&mut devices, vcpu);
+            if effect.wake.is_empty() {
+                return (Next::Run, Some(value));
+            }
+            let others = catch_up(self.system, self.shared.id, &mut devices, vcpu, effect);
+            (others, value)
+        };
+        (self.wake(domain, others), Some(value))
     }
 
     /// Reads something of the resident guest's interrupt controller that its list registers do not
@@ -61,43 +86,83 @@ impl Cpu<'_> {
         Some(read(&mut devices, resident.slot.id))
     }
 
-    /// Makes the private interrupt `intid` pending by `change`, for the resident guest or other vCPUs
-    /// of its domain: the commonest change, which seldom concerns more than one list register.
+    /// Makes the private interrupt `intid` of the resident guest pending: the commonest change, which
+    /// seldom concerns more than one list register.
     #[inline]
-    pub fn make_pending(
-        &mut self,
-        intid: IntId,
-        change: impl FnOnce(&mut Emulated, VcpuId) -> Effect,
-    ) -> Next {
+    pub fn make_pending(&mut self, intid: IntId, cause: Cause) -> Next {
         let Some(resident) = &self.resident else {
             return Next::Choose;
         };
         let (domain, vcpu) = (resident.domain, resident.slot.id);
-        let (wake, mut others) = {
+        let others = {
             let mut devices = domain.devices.lock(&mut self.token);
-            let used = devices.vgic.in_use(vcpu);
-            let synced = read_back(self.system, &mut devices, vcpu).wake;
-            let wake = change(&mut devices, vcpu).wake;
-            let quick = match (synced.is_empty(), wake.contains(vcpu)) {
-                (true, true) => devices.vgic.list_at_once(vcpu, intid),
-                (true, false) => Quick::Done,
-                (false, _) => Quick::Flush,
-            };
-            let mut others = synced;
-            match quick {
-                Quick::Done => {}
-                Quick::Load { slot, register } => {
-                    self.system.gic.write_list_register(slot, register.0);
-                }
-                Quick::Flush => {
-                    let more = write_out(self.system, self.shared.id, &mut devices, vcpu, used);
-                    others = others.union(more);
+            let lrs = InCpu(&self.system.gic);
+            match devices.vgic.pend_own(vcpu, intid, cause, &lrs) {
+                Quick::Done => return Next::Run,
+                Quick::Flush(effect) => {
+                    flush(self.system, self.shared.id, &mut devices, vcpu, effect)
                 }
             }
-            (wake, others)
         };
-        others.remove(vcpu);
-        let mut pending = wake;
+        self.wake(domain, others)
+    }
+
+    /// The resident guest writes `value` to `ICC_SGI1R_EL1`.
+    #[inline]
+    pub fn send_sgi(&mut self, value: u64) -> Next {
+        let Some(resident) = &self.resident else {
+            return Next::Choose;
+        };
+        let (domain, vcpu) = (resident.domain, resident.slot.id);
+        let mut devices = domain.devices.lock(&mut self.token);
+        match devices.vgic.sole_target(value) {
+            Some((target, intid)) if target == vcpu => {
+                let lrs = InCpu(&self.system.gic);
+                match devices.vgic.pend_own(vcpu, intid, Cause::Edge, &lrs) {
+                    Quick::Done => Next::Run,
+                    Quick::Flush(effect) => {
+                        let others = flush(self.system, self.shared.id, &mut devices, vcpu, effect);
+                        drop(devices);
+                        self.wake(domain, others)
+                    }
+                }
+            }
+            Some((target, intid)) => {
+                let tell = devices.vgic.send_one(target, intid);
+                drop(devices);
+                match domain.slot(target) {
+                    Some(slot) if tell => next_after(self.system.wake_slot(
+                        domain,
+                        slot,
+                        Changed::Pending,
+                        self.shared.id,
+                        &mut self.token,
+                    )),
+                    _ => Next::Run,
+                }
+            }
+            None => {
+                drop(devices);
+                self.send_sgis(value)
+            }
+        }
+    }
+
+    /// Sends SGIs to many, or to nobody.
+    #[inline(never)]
+    fn send_sgis(&mut self, value: u64) -> Next {
+        let Some(resident) = &self.resident else {
+            return Next::Choose;
+        };
+        let (domain, vcpu) = (resident.domain, resident.slot.id);
+        let (others, mut pending) = {
+            let mut devices = domain.devices.lock(&mut self.token);
+            let effect = devices.vgic.send_sgi_v3(vcpu, value);
+            let own = effect.wake.intersection(VcpuSet::of(vcpu));
+            let own = Effect { wake: own };
+            let others = catch_up(self.system, self.shared.id, &mut devices, vcpu, own);
+            (others, effect.wake)
+        };
         pending.remove(vcpu);
         let next = self.wake(domain, others);
         match self.notify(domain, pending, Changed::Pending) {
@@ -118,13 +183,10 @@ impl Cpu<'_> {
         if set.is_empty() {
             return Next::Run;
         }
-        match self
+        let choose = self
             .system
-            .wake_all(domain, set, changed, self.shared.id, &mut self.token)
-        {
-            Choose::Same => Next::Run,
-            Choose::Anew => Next::Choose,
-        }
+            .wake_all(domain, set, changed, self.shared.id, &mut self.token);
+        next_after(choose)
     }
 
     /// The resident guest's interrupts changed: brings its list registers up to date.
@@ -136,18 +198,30 @@ impl Cpu<'_> {
         let changed = resident.slot.attention.take();
         fence(Ordering::SeqCst);
         let (domain, vcpu) = (resident.domain, resident.slot.id);
-        if changed == Some(Changed::Pending) {
-            let gic = &self.system.gic;
+        let others = {
             let mut devices = domain.devices.lock(&mut self.token);
-            let synced = read_back(self.system, &mut devices, vcpu).wake;
-            let write = |slot, register: ListRegister| gic.write_list_register(slot, register.0);
-            if synced.is_empty() && devices.vgic.list_private(vcpu, write) {
-                return Next::Run;
-            }
-        }
-        self.with_vgic(|_, _| Effect {
-            wake: VcpuSet::of(vcpu),
-        })
+            let lrs = InCpu(&self.system.gic);
+            let effect = if changed == Some(Changed::Pending) {
+                match devices.vgic.list_fresh(vcpu, &lrs) {
+                    Quick::Done => return Next::Run,
+                    Quick::Flush(effect) => effect,
+                }
+            } else {
+                read_back(self.system, &mut devices, vcpu)
+            };
+            flush(self.system, self.shared.id, &mut devices, vcpu, effect)
+        };
+        self.wake(domain, others)
+    }
+
+    /// A maintenance interrupt: list registers became free, or a level interrupt ended. The model
+    /// refills them.
+    pub fn refill(&mut self) -> Next {
+        let (next, _) = self.with_devices(|_, vcpu| {
+            let wake = VcpuSet::of(vcpu);
+            (Effect { wake }, ())
+        });
+        next
     }
 
     /// The virtual timer of the resident guest fired, and is active until the guest ends it. `None` if
@@ -155,7 +229,7 @@ impl Cpu<'_> {
     pub fn virtual_timer_fired(&mut self) -> Option<Next> {
         let (domain, vcpu) = self.resident()?;
         let timer = abi::arm::VIRTUAL_TIMER;
-        let next = self.make_pending(timer, |devices, vcpu| devices.vgic.raise(vcpu, timer));
+        let next = self.make_pending(timer, Cause::Edge);
         let sleeps = domain
             .slot(vcpu)
             .is_some_and(|slot| slot.asleep.load(Ordering::Relaxed));
@@ -166,6 +240,13 @@ impl Cpu<'_> {
     }
 }
 
+fn next_after(choose: Choose) -> Next {
+    match choose {
+        Choose::Same => Next::Run,
+        Choose::Anew => Next::Choose,
+    }
+}
+
 /// Takes the state of the resident vCPU's list registers into the model.
 #[inline]
 pub(super) fn read_back(system: &System, devices: &mut Emulated, vcpu: VcpuId) -> Effect {
@@ -173,13 +254,68 @@ pub(super) fn read_back(system: &System, devices: &mut Emulated, vcpu: VcpuId) -
     let mut effect = devices
         .vgic
         .sync_with(vcpu, |slot| ListRegister(gic.read_list_register(slot)));
-    if devices.vgic.overflowed(vcpu) {
-        let ended = gic.take_unlisted_ends();
-        if ended != 0 {
-            effect.add(devices.vgic.end_unlisted(vcpu, ended));
-        }
-    }
+    effect.add(end_unlisted(system, devices, vcpu));
     effect
+}
+
+/// Ends what the guest has ended that is in no list register.
+#[inline]
+fn end_unlisted(system: &System, devices: &mut Emulated, vcpu: VcpuId) -> Effect {
+    if !devices.vgic.overflowed(vcpu) {
+        return Effect::NONE;
+    }
+    match system.gic.take_unlisted_ends() {
+        0 => Effect::NONE,
+        ended => devices.vgic.end_unlisted(vcpu, ended),
+    }
+}
+
+/// Writes the resident vCPU's list registers, which were read back, if `effect` concerns it. Gives the
+/// others that are concerned.
+#[inline(never)]
+fn write_if_due(
+    system: &System,
+    cpu: CpuId,
+    devices: &mut Emulated,
+    vcpu: VcpuId,
+    effect: Effect,
+) -> VcpuSet {
+    let mut others = effect.wake;
+    if others.contains(vcpu) {
+        let stale = devices.vgic.in_use(vcpu);
+        others = others.union(write_out(system, cpu, devices, vcpu, stale));
+        others.remove(vcpu);
+    }
+    others
+}
+
+/// As [`write_if_due`], and reads them back before.
+#[inline(never)]
+fn catch_up(
+    system: &System,
+    cpu: CpuId,
+    devices: &mut Emulated,
+    vcpu: VcpuId,
+    mut effect: Effect,
+) -> VcpuSet {
+    if effect.wake.contains(vcpu) {
+        effect.add(read_back(system, devices, vcpu));
+    }
+    write_if_due(system, cpu, devices, vcpu, effect)
+}
+
+/// What a short way has left to do: it has read the list registers back.
+#[inline(never)]
+fn flush(
+    system: &System,
+    cpu: CpuId,
+    devices: &mut Emulated,
+    vcpu: VcpuId,
+    mut effect: Effect,
+) -> VcpuSet {
+    effect.add(end_unlisted(system, devices, vcpu));
+    effect.wake.insert(vcpu);
+    write_if_due(system, cpu, devices, vcpu, effect)
 }
 
 /// Fills the resident vCPU's list registers from the model; the first `stale` may hold something.

@@ -73,6 +73,7 @@ mod list_register;
 mod loading;
 mod map;
 mod model;
+mod private;
 mod quick;
 mod redistributor;
 mod residency;
@@ -87,7 +88,7 @@ pub use effect::{Effect, Flushed};
 pub use inputs::Level;
 pub use list_register::ListRegister;
 pub use model::Vgic;
-pub use quick::Quick;
+pub use quick::{Cause, ListRegisters, Quick};
 
 #[cfg(test)]
 mod tests;

@@ -7,91 +7,138 @@
 
 use crate::bank::each_bit;
 use crate::config::Version;
+use crate::effect::Effect;
+use crate::inputs::Level;
 use crate::list_register::ListRegister;
-use crate::model::{Place, Vgic};
-use crate::vcpu::{NOTHING, VcpuState};
+use crate::model::Vgic;
+use crate::vcpu::VcpuState;
 use abi::{IntId, VcpuId};
+
+/// The list registers of a resident vCPU.
+pub trait ListRegisters {
+    /// The one of this number, as the hardware has it.
+    fn read(&self, slot: u8) -> ListRegister;
+    /// Sets the one of this number.
+    fn write(&self, slot: u8, register: ListRegister);
+}
 
 /// What a short way came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Quick {
-    /// Nothing is to be written.
+    /// All is done.
     Done,
-    /// This list register is to be set.
-    Load {
-        /// Which.
-        slot: u8,
-        /// To what.
-        register: ListRegister,
-    },
-    /// The short way does not lead there: [`Vgic::flush`] is due.
-    Flush,
+    /// The short way does not lead there: [`Vgic::flush`] is due, and this is to be done for others.
+    Flush(Effect),
+}
+
+/// Why an interrupt becomes pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// As by [`Vgic::raise`]; an SGI, too.
+    Edge,
+    /// Its line rises, as by [`Vgic::set_level`]. Not for the linked timer.
+    Line,
 }
 
 impl Vgic {
-    /// The private interrupt `intid` has just become pending on `vcpu`, whose list registers were
-    /// synced: lists it if it can be delivered.
-    pub fn list_at_once(&mut self, vcpu: VcpuId, intid: IntId) -> Quick {
-        let (v3, forwards) = (self.version == Version::V3, self.forwards());
-        let capacity = usize::from(self.list_registers);
-        let Some(state) = self.vcpu(vcpu).filter(|_| v3 && intid.is_private()) else {
-            return Quick::Flush;
+    /// The private interrupt `intid` becomes pending on `vcpu`, which is resident: `sync`, the change,
+    /// and as much of `flush` as it needs, in one go.
+    #[inline]
+    pub fn pend_own(
+        &mut self,
+        vcpu: VcpuId,
+        intid: IntId,
+        cause: Cause,
+        lrs: &impl ListRegisters,
+    ) -> Quick {
+        let synced = self.sync_with(vcpu, |slot| lrs.read(slot));
+        if self.version == Version::V2 || !intid.is_private() {
+            return self.pend_any(vcpu, intid, cause, synced);
+        }
+        let forwards = self.forwards();
+        let (capacity, physical) = (self.list_registers, self.timer_pintid);
+        let Some(state) = self.vcpu_mut(vcpu) else {
+            return Quick::Done;
         };
         let bit = 1 << (intid.0 & 31);
-        if state.overflow || (state.private.listed | state.private.active) & bit != 0 {
-            return Quick::Flush;
+        state.pend(bit, cause, physical.is_some());
+        if !synced.wake.is_empty() {
+            return Quick::Flush(synced);
         }
-        if !forwards || state.asleep || state.private.ready() & bit == 0 {
+        let bank = &state.private;
+        if state.overflow || (bank.listed | bank.active) & bit != 0 {
+            return Quick::Flush(Effect::NONE);
+        }
+        if !forwards || state.asleep || bank.ready() & bit == 0 {
             return Quick::Done;
         }
-        match free_slot(state, capacity) {
-            Some(slot) => self.list(vcpu, bit, slot),
-            None => Quick::Flush,
+        match state.free_slot(capacity) {
+            Some(slot) => {
+                lrs.write(slot, state.list_private(bit, slot, physical));
+                Quick::Done
+            }
+            None => Quick::Flush(Effect::NONE),
         }
     }
 
-    /// Private interrupts may have become pending on `vcpu`, whose list registers were synced, and
-    /// nothing else has changed since its last flush: lists them, calling `write` for each list
-    /// register. False if a [`flush`](Self::flush) is due.
-    pub fn list_private(&mut self, vcpu: VcpuId, mut write: impl FnMut(u8, ListRegister)) -> bool {
+    #[inline(never)]
+    fn pend_any(&mut self, vcpu: VcpuId, intid: IntId, cause: Cause, synced: Effect) -> Quick {
+        let mut effect = match cause {
+            Cause::Edge => self.raise(vcpu, intid),
+            Cause::Line => self.set_level(vcpu, intid, Level::High),
+        };
+        effect.add(synced);
+        if effect.wake.is_empty() {
+            Quick::Done
+        } else {
+            Quick::Flush(effect)
+        }
+    }
+
+    /// Private interrupts may have become pending on `vcpu`, which is resident, and nothing else has
+    /// changed since its last flush: `sync`, and lists them.
+    #[inline]
+    pub fn list_fresh(&mut self, vcpu: VcpuId, lrs: &impl ListRegisters) -> Quick {
+        let synced = self.sync_with(vcpu, |slot| lrs.read(slot));
         let short = self.version == Version::V3 && self.forwards();
-        let capacity = usize::from(self.list_registers);
-        let Some(state) = self.vcpu(vcpu) else {
-            return true;
+        let (capacity, physical) = (self.list_registers, self.timer_pintid);
+        let Some(state) = self.vcpu_mut(vcpu) else {
+            return Quick::Done;
         };
         let bank = &state.private;
         let again = bank.latched & bank.listed & bank.enabled;
-        if !short || state.asleep || state.overflow || state.summary & !1 != 0 || again != 0 {
-            return false;
+        let more = state.asleep || state.overflow || state.summary & !1 != 0 || again != 0;
+        if !short || more || !synced.wake.is_empty() {
+            return Quick::Flush(synced);
         }
         for bit in each_bit(bank.ready() & !bank.listed) {
-            let slot = self.vcpu(vcpu).and_then(|state| free_slot(state, capacity));
-            let listed = slot.map(|slot| self.list(vcpu, bit, slot));
-            match listed {
-                Some(Quick::Load { slot, register }) => write(slot, register),
-                _ => return false,
+            match state.free_slot(capacity) {
+                Some(slot) => lrs.write(slot, state.list_private(bit, slot, physical)),
+                None => return Quick::Flush(Effect::NONE),
             }
         }
-        true
-    }
-
-    fn list(&mut self, vcpu: VcpuId, bit: u32, slot: usize) -> Quick {
-        let register = self.load(Place { vcpu, word: 0, bit });
-        let Some(state) = self.vcpu_mut(vcpu) else {
-            return Quick::Flush;
-        };
-        if let Some(loaded) = state.loaded.get_mut(slot) {
-            *loaded = bit.trailing_zeros() as u16;
-        }
-        let slot = slot as u8;
-        state.used = state.used.max(slot + 1);
-        Quick::Load { slot, register }
+        Quick::Done
     }
 }
 
-/// The first list register that holds nothing.
-fn free_slot(state: &VcpuState, capacity: usize) -> Option<usize> {
-    let loaded = state.loaded.get(..capacity)?;
-    loaded.iter().position(|intid| *intid == NOTHING)
+impl VcpuState {
+    #[inline]
+    fn pend(&mut self, bit: u32, cause: Cause, timer_is_linked: bool) {
+        let bank = &mut self.private;
+        match cause {
+            Cause::Edge => {
+                bank.latched |= bit;
+                if timer_is_linked && bit == crate::model::TIMER_BIT {
+                    self.timer.held = true;
+                    self.timer.linked = false;
+                }
+            }
+            Cause::Line => {
+                bank.latched |= bit & bank.edge & !bank.line;
+                bank.line |= bit;
+            }
+        }
+        self.mark(0);
+    }
 }

@@ -10,6 +10,7 @@ use crate::config::Version;
 use crate::effect::Effect;
 use crate::list_register::ListRegister;
 use crate::model::{Place, TIMER_BIT, Vgic};
+use crate::private::Synced;
 use crate::vcpu::{NOTHING, SgiSources, TimerLink, WORDS};
 use abi::{VcpuId, VcpuSet};
 
@@ -34,18 +35,41 @@ impl Vgic {
     /// hold something are read.
     #[inline]
     pub fn sync_with(&mut self, vcpu: VcpuId, read: impl Fn(u8) -> ListRegister) -> Effect {
-        let used = self.in_use(vcpu);
-        let mut effect = Effect::NONE;
-        for slot in 0..used {
-            effect.add(self.sync_slot(vcpu, slot, &read));
+        let (by_sender, forwards) = (self.version == Version::V2, self.forwards());
+        let Some(state) = self.vcpu_mut(vcpu) else {
+            return Effect::NONE;
+        };
+        let synced = if by_sender {
+            Synced::all_left(state.used)
+        } else {
+            state.sync_privates(forwards, &read)
+        };
+        if synced.is_quiet() {
+            return Effect::NONE;
+        }
+        self.sync_rest(vcpu, synced, &read)
+    }
+
+    /// The list registers that [`VcpuState::sync_privates`] has left, and what the others came to.
+    #[inline(never)]
+    fn sync_rest(
+        &mut self,
+        vcpu: VcpuId,
+        synced: Synced,
+        read: &impl Fn(u8) -> ListRegister,
+    ) -> Effect {
+        let mut effect = if synced.flush {
+            Effect::wake(vcpu)
+        } else {
+            Effect::NONE
+        };
+        for slot in each_bit(synced.left).map(|bit| index(bit) as u8) {
+            effect.add(self.sync_slot(vcpu, slot, read(slot)));
         }
         effect
     }
 
-    #[inline]
-    fn sync_slot(&mut self, vcpu: VcpuId, slot: u8, read: &impl Fn(u8) -> ListRegister) -> Effect {
-        let by_sender = self.version == Version::V2;
-        let forwards = self.forwards();
+    fn sync_slot(&mut self, vcpu: VcpuId, slot: u8, lr: ListRegister) -> Effect {
         let Some(state) = self.vcpu_mut(vcpu) else {
             return Effect::NONE;
         };
@@ -56,10 +80,6 @@ impl Vgic {
             .unwrap_or(NOTHING);
         if intid == NOTHING {
             return Effect::NONE;
-        }
-        let lr = read(slot);
-        if intid < 32 && !by_sender {
-            return state.sync_private(vcpu, slot, lr, forwards);
         }
         let overflow = state.overflow;
         let mut effect = Effect::NONE;

@@ -6,7 +6,7 @@ use crate::config::Version;
 use crate::effect::Effect;
 use crate::model::{Place, Vgic};
 use crate::vcpu::SgiSources;
-use abi::{VcpuId, VcpuSet};
+use abi::{IntId, VcpuId, VcpuSet};
 
 /// vCPUs of a cluster (`abi::arm::vcpu_affinity`).
 const CLUSTER: u64 = 16;
@@ -35,6 +35,37 @@ impl Vgic {
             effect.add(self.send(from, VcpuId(number as u16), bit));
         }
         effect
+    }
+
+    /// The interrupt and the only vCPU that a write of `ICC_SGI1R_EL1` names: the commonest form, for
+    /// [`Self::send_one`] or [`Self::pend_own`]. `None` for all others, and of a GICv2, whose senders
+    /// count.
+    #[inline]
+    pub fn sole_target(&self, sgi1r: u64) -> Option<(VcpuId, IntId)> {
+        let list = sgi1r as u16;
+        // Above the number there is but what names many or nobody.
+        if self.version == Version::V2 || sgi1r >> 28 != 0 || !list.is_power_of_two() {
+            return None;
+        }
+        let target = (sgi1r >> 16 & 0xff) * CLUSTER + u64::from(list.trailing_zeros());
+        Some((VcpuId(target as u16), IntId((sgi1r >> 24 & 0xf) as u32)))
+    }
+
+    /// Sends the SGI `intid` to `target`, on a GICv3: as [`Self::send_sgi_v3`] to it alone, whether
+    /// it is to be woken.
+    #[inline]
+    pub fn send_one(&mut self, target: VcpuId, intid: IntId) -> bool {
+        let forwards = self.forwards();
+        let bit = 1 << (intid.0 & 0xf);
+        let Some(state) = self.vcpu_mut(target) else {
+            return false;
+        };
+        state.private.latched |= bit;
+        let fresh = state.private.fresh_or_listed(bit) != 0;
+        if fresh {
+            state.mark(0);
+        }
+        fresh && forwards
     }
 
     /// A write of `GICD_SGIR`.

@@ -12,6 +12,7 @@ mod registers_v2;
 mod registers_v3;
 mod routing;
 mod sgis;
+mod short_ways;
 mod timer;
 
 use crate::{Config, Effect, ListRegister, Vgic, Width};

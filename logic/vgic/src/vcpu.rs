@@ -1,12 +1,7 @@
 //! The interrupt state that belongs to one vCPU.
 
-use abi::VcpuId;
-
 use crate::bank::{Bank, SGIS};
 use crate::config::MAX_LIST_REGISTERS;
-use crate::effect::Effect;
-use crate::list_register::ListRegister;
-use crate::model::TIMER_BIT;
 
 /// Words of 32 interrupts that a domain can have: private ones and 31 of SPIs.
 pub(crate) const WORDS: usize = 32;
@@ -97,47 +92,6 @@ impl VcpuState {
         let taken = self.private.take_back(bit);
         if by_sender && taken.was_carried && bit & SGIS != 0 {
             self.sources.put_back(bit);
-        }
-    }
-
-    /// Takes over what the guest did to the list register of a private interrupt: the whole of
-    /// `sync` for the commonest case, on a GICv3.
-    #[inline]
-    pub(crate) fn sync_private(
-        &mut self,
-        vcpu: VcpuId,
-        slot: u8,
-        lr: ListRegister,
-        forwards: bool,
-    ) -> Effect {
-        let Some(loaded) = self.loaded.get_mut(usize::from(slot)) else {
-            return Effect::NONE;
-        };
-        let bit = 1 << (*loaded & 31);
-        let bank = &mut self.private;
-        if !lr.is_pending() {
-            bank.carried &= !bit;
-        }
-        if bank.overridden & bit == 0 {
-            bank.active = bank.active & !bit | if lr.is_active() { bit } else { 0 };
-        }
-        if lr.is_valid() {
-            return Effect::NONE;
-        }
-        *loaded = NOTHING;
-        let _ = bank.take_back(bit);
-        let again = bank.fresh_or_listed(bit) != 0;
-        if bit == TIMER_BIT && self.timer.linked {
-            // The guest's deactivation went through to the physical interrupt.
-            self.timer = TimerLink::default();
-        }
-        if again {
-            self.mark(0);
-        }
-        if again && forwards || self.overflow || lr.signals_end() {
-            Effect::wake(vcpu)
-        } else {
-            Effect::NONE
         }
     }
 

@@ -2,12 +2,13 @@
 //!
 //! A table by encoding. What is not in it is undefined for a guest (Arm ARM D1.4).
 
-use abi::{IntId, arm};
+use abi::arm;
 use machine::exit::{Direction, Sysreg, SysregAccess};
 use machine::timer as host_timer;
-use vgic::Level;
+use vgic::{Cause, Level};
 
 use super::identification;
+use crate::domain::Emulated;
 use crate::run::{Cpu, Next};
 
 const ACTLR_EL1: Sysreg = Sysreg::new(3, 0, 1, 0, 1);
@@ -35,8 +36,7 @@ pub fn emulate(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
     };
     if access.register == ICC_SGI1R_EL1 && access.direction == Direction::Write {
         cpu.skip_instruction();
-        let intid = IntId((value >> 24 & 0xf) as u32);
-        return cpu.make_pending(intid, |devices, vcpu| devices.vgic.send_sgi_v3(vcpu, value));
+        return cpu.send_sgi(value);
     }
     let outcome = match access.register {
         CNTP_TVAL_EL0 | CNTP_CTL_EL0 | CNTP_CVAL_EL0 => return physical_timer(cpu, access, value),
@@ -152,9 +152,14 @@ pub fn update_physical_timer(cpu: &mut Cpu<'_>) -> Next {
         cpu.arm_timer();
         return Next::Run;
     };
-    let level = if fires { Level::High } else { Level::Low };
-    let next =
-        cpu.with_vgic(|devices, vcpu| devices.vgic.set_level(vcpu, arm::PHYSICAL_TIMER, level));
+    let timer = arm::PHYSICAL_TIMER;
+    let next = if fires {
+        cpu.make_pending(timer, Cause::Line)
+    } else {
+        let fall =
+            |devices: &mut Emulated, vcpu| (devices.vgic.set_level(vcpu, timer, Level::Low), ());
+        cpu.change_vgic(fall).0
+    };
     cpu.arm_timer();
     next
 }

@@ -4,8 +4,8 @@
 //! learns of it by `sync`. Wake-ups of other vCPUs may be served late.
 
 use super::*;
-use crate::Flushed;
 use crate::tests::promises::{Key, Promises};
+use crate::{Cause, Flushed};
 
 /// What one vCPU's CPU interface and its CPU hold.
 #[derive(Clone, Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Cpu {
     pub(crate) resident: bool,
     /// A wake-up was asked for and not served yet.
     pub(crate) outdated: bool,
+    /// That wake-up was for more than private interrupts that became pending.
+    pub(crate) anything: bool,
     /// Taken and not ended: interrupt and priority, innermost last.
     pub(crate) running: Vec<(Key, u8)>,
     /// Ends of interrupts that were in no list register.
@@ -29,6 +31,15 @@ pub(crate) struct Hardware {
     pub(crate) vgic: Vgic,
     pub(crate) cpus: Vec<Cpu>,
     pub(crate) promises: Promises,
+    /// Whether the hypervisor takes the short ways.
+    pub(crate) ways: Ways,
+}
+
+/// How the hypervisor does what there is a short way for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ways {
+    General,
+    Short,
 }
 
 impl Hardware {
@@ -45,6 +56,7 @@ impl Hardware {
             vgic,
             cpus,
             promises: Promises::default(),
+            ways: Ways::General,
         }
     }
 
@@ -61,15 +73,28 @@ impl Hardware {
         self.serve(vcpu);
     }
 
+    /// An operation by `vcpu` on what its list registers do not change: the short way looks at them
+    /// only if it concerns them.
+    pub(crate) fn change(&mut self, vcpu: VcpuId, operation: impl FnOnce(&mut Vgic) -> Effect) {
+        match self.ways {
+            Ways::General => self.trap(vcpu, operation),
+            Ways::Short => {
+                self.outside(operation);
+                self.serve(vcpu);
+            }
+        }
+    }
+
     /// An operation from outside of any vCPU.
     pub(crate) fn outside(&mut self, operation: impl FnOnce(&mut Vgic) -> Effect) {
         let effect = operation(&mut self.vgic);
         self.note(effect);
     }
 
-    fn note(&mut self, effect: Effect) {
+    pub(crate) fn note(&mut self, effect: Effect) {
         for vcpu in effect.wake.iter() {
             self.cpu(vcpu).outdated = true;
+            self.cpu(vcpu).anything = true;
         }
     }
 
@@ -88,10 +113,15 @@ impl Hardware {
 
     /// Serves an outstanding wake-up.
     pub(crate) fn serve(&mut self, vcpu: VcpuId) {
-        if self.cpu(vcpu).outdated && self.cpu(vcpu).resident {
-            self.sync(vcpu);
-            self.flush(vcpu);
+        let cpu = self.cpu(vcpu);
+        if !cpu.outdated || !cpu.resident {
+            return;
         }
+        if !cpu.anything && self.list_fresh(vcpu) {
+            return;
+        }
+        self.sync(vcpu);
+        self.flush(vcpu);
     }
 
     /// Serves all outstanding wake-ups. One can cause another, to which an interrupt moves.
@@ -124,6 +154,7 @@ impl Hardware {
         assert!(!wake.contains(vcpu), "woken for what was just loaded");
         cpu.underflow = more;
         cpu.outdated = false;
+        cpu.anything = false;
         if retire_timer {
             assert!(cpu.timer_active, "retired what is not active");
             cpu.timer_active = false;
@@ -210,7 +241,7 @@ impl Hardware {
         }
         self.promises.ended(key);
         if ended || self.cpu(vcpu).eoi_count != 0 {
-            self.cpu(vcpu).outdated = true;
+            self.note(only(vcpu));
             self.serve(vcpu);
         }
         self.maintain(vcpu);
@@ -221,7 +252,7 @@ impl Hardware {
     fn maintain(&mut self, vcpu: VcpuId) {
         let cpu = self.cpu(vcpu);
         if cpu.underflow && cpu.lrs.iter().filter(|lr| lr.is_valid()).count() <= 1 {
-            cpu.outdated = true;
+            self.note(only(vcpu));
             self.serve(vcpu);
         }
     }
@@ -232,7 +263,7 @@ impl Hardware {
             return false;
         }
         self.cpu(vcpu).timer_active = true;
-        self.trap(vcpu, |vgic| vgic.raise(vcpu, TIMER));
+        self.pend(vcpu, TIMER, Cause::Edge);
         true
     }
 

@@ -1,8 +1,9 @@
 //! Random histories of devices, guest and hypervisor, checked step by step.
 
 use super::*;
+use crate::Cause;
 use crate::Level::{High, Low};
-use crate::tests::hardware::Hardware;
+use crate::tests::hardware::{Hardware, Ways};
 use crate::tests::promises::Key;
 use proptest::prelude::*;
 
@@ -28,6 +29,7 @@ fn is_edge(intid: IntId) -> bool {
 enum Step {
     Raise(VcpuId, IntId),
     Line(VcpuId, IntId, crate::Level),
+    Rise(VcpuId, IntId),
     Sgi(VcpuId, VcpuId, u8),
     Enable(VcpuId, VcpuId, IntId),
     Disable(VcpuId, VcpuId, IntId),
@@ -55,6 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (vcpu(), intid()).prop_map(|(v, i)| Step::Raise(v, i)),
         6 => (vcpu(), intid(), level).prop_map(|(v, i, l)| Step::Line(v, i, l)),
+        3 => (vcpu(), 0..3usize).prop_map(|(v, n)| Step::Rise(v, INTIDS[n])),
         6 => (vcpu(), vcpu(), 0..3u8).prop_map(|(v, t, i)| Step::Sgi(v, t, i)),
         2 => (vcpu(), vcpu(), intid()).prop_map(|(v, t, i)| Step::Enable(v, t, i)),
         2 => (vcpu(), vcpu(), intid()).prop_map(|(v, t, i)| Step::Disable(v, t, i)),
@@ -84,9 +87,10 @@ impl Hardware {
                 self.outside(|vgic| vgic.raise(vcpu, intid));
             }
             Step::Line(vcpu, intid, level) => self.set_line(vcpu, intid, level),
+            Step::Rise(vcpu, intid) => self.rise(vcpu, intid),
             Step::Sgi(from, to, intid) => self.send(from, to, u32::from(intid)),
-            Step::Enable(by, of, intid) => self.write_bit(by, of, gicd::ISENABLER, intid),
-            Step::Disable(by, of, intid) => self.write_bit(by, of, gicd::ICENABLER, intid),
+            Step::Enable(by, of, intid) => self.write_setting(by, of, gicd::ISENABLER, intid),
+            Step::Disable(by, of, intid) => self.write_setting(by, of, gicd::ICENABLER, intid),
             Step::SetPending(by, of, intid) => {
                 self.promises
                     .raised(Key::new(self.bank_of(by, of), intid, 0));
@@ -125,7 +129,7 @@ impl Hardware {
     }
 
     fn write(&mut self, by: VcpuId, offset: u32, value: u32) {
-        self.trap(by, |vgic| {
+        self.change(by, |vgic| {
             vgic.write_distributor(by, offset, Width::Word, u64::from(value))
                 .unwrap()
         });
@@ -134,6 +138,12 @@ impl Hardware {
     fn write_bit(&mut self, by: VcpuId, of: VcpuId, register: u32, intid: IntId) {
         let of = self.bank_of(by, of);
         self.trap(by, |vgic| write_bit(vgic, of, register, intid));
+    }
+
+    /// A register whose bits list registers do not change.
+    fn write_setting(&mut self, by: VcpuId, of: VcpuId, register: u32, intid: IntId) {
+        let of = self.bank_of(by, of);
+        self.change(by, |vgic| write_bit(vgic, of, register, intid));
     }
 
     /// The guest clears the active state of its innermost interrupt instead of ending it.
@@ -148,13 +158,25 @@ impl Hardware {
         if intid == TIMER {
             return;
         }
+        self.promise_line(vcpu, intid, level);
+        self.outside(|vgic| vgic.set_level(vcpu, intid, level));
+    }
+
+    fn promise_line(&mut self, vcpu: VcpuId, intid: IntId, level: crate::Level) {
         let key = Key::new(vcpu, intid, 0);
         match level {
             High if self.promises.high.insert(key) && is_edge(intid) => self.promises.raised(key),
             Low => drop(self.promises.high.remove(&key)),
             High => (),
         }
-        self.outside(|vgic| vgic.set_level(vcpu, intid, level));
+    }
+
+    /// The line of a private device that the hypervisor emulates for the vCPU that runs.
+    fn rise(&mut self, vcpu: VcpuId, intid: IntId) {
+        if intid != TIMER {
+            self.promise_line(vcpu, intid, High);
+            self.pend(vcpu, intid, Cause::Line);
+        }
     }
 
     fn send(&mut self, from: VcpuId, to: VcpuId, intid: u32) {
@@ -164,8 +186,7 @@ impl Hardware {
             self.write(from, gicd::SGIR, 1 << (16 + to.0) | intid);
         } else {
             self.promises.raised(Key::new(to, IntId(intid), 0));
-            let value = u64::from(intid) << 24 | 1 << to.0;
-            self.trap(from, |vgic| vgic.send_sgi_v3(from, value));
+            self.send_one(from, u64::from(intid) << 24 | 1 << to.0);
         }
     }
 
@@ -174,7 +195,7 @@ impl Hardware {
         let runs =
             |cpu: &super::hardware::Cpu| cpu.running.iter().any(|(key, _)| key.intid == intid);
         if !self.cpus.iter().any(runs) {
-            self.trap(vcpu, |vgic| prioritise(vgic, vcpu, intid, priority));
+            self.change(vcpu, |vgic| prioritise(vgic, vcpu, intid, priority));
         }
     }
 
@@ -188,7 +209,7 @@ impl Hardware {
                 u64::from(target),
             )
         };
-        self.trap(by, |vgic| {
+        self.change(by, |vgic| {
             vgic.write_distributor(by, offset, width, value).unwrap()
         });
     }
@@ -215,12 +236,13 @@ enum Kicks {
     Late,
 }
 
-fn play(version: Version, list_registers: u8, kicks: Kicks, steps: Vec<Step>) {
+fn play(version: Version, list_registers: u8, ways: Ways, kicks: Kicks, steps: Vec<Step>) {
     let config = Config {
         list_registers,
         ..config(version, VCPUS, 64)
     };
     let mut hardware = Hardware::new(config);
+    hardware.ways = ways;
     for vcpu in (0..VCPUS).map(VcpuId) {
         for (n, intid) in INTIDS.into_iter().chain([0, 1, 2].map(IntId)).enumerate() {
             if is_edge(intid) {
@@ -244,15 +266,16 @@ fn play(version: Version, list_registers: u8, kicks: Kicks, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, max_shrink_iters: 20_000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 20_000, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn no_interrupt_is_lost_or_invented(
         version in prop_oneof![Just(V2), Just(V3)],
+        ways in prop_oneof![Just(Ways::General), Just(Ways::Short)],
         kicks in prop_oneof![Just(Kicks::AtOnce), Just(Kicks::Late)],
         list_registers in 2..5u8,
         steps in proptest::collection::vec(step(), 1..300),
     ) {
-        play(version, list_registers, kicks, steps);
+        play(version, list_registers, ways, kicks, steps);
     }
 }
