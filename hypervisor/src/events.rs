@@ -3,6 +3,7 @@
 use abi::VcpuId;
 use abi::arm::EVENT_UPCALL;
 use evtchn::{Notify, NotifyMany};
+use vgic::Cause;
 
 use crate::domain::{Changed, Domain};
 use crate::run::{Cpu, Next};
@@ -33,11 +34,9 @@ pub fn notify_many(cpu: &mut Cpu<'_>, domain: &Domain, many: NotifyMany) -> Next
 /// Raises the upcall interrupt of a vCPU, whose `upcall_pending` was 0 until now. As on Xen it is an
 /// edge: it does not come again until the guest has cleared that.
 fn upcall(cpu: &mut Cpu<'_>, domain: &Domain, vcpu: VcpuId) -> Next {
-    let is_own = cpu.resident().is_some_and(|(own, _)| own.id == domain.id);
-    if is_own {
-        return cpu.make_pending(EVENT_UPCALL, |devices, _| {
-            devices.vgic.raise(vcpu, EVENT_UPCALL)
-        });
+    let is_own = |(own, id): (&Domain, VcpuId)| own.id == domain.id && id == vcpu;
+    if cpu.resident().is_some_and(is_own) {
+        return cpu.make_pending(EVENT_UPCALL, Cause::Edge);
     }
     let effect = domain
         .devices

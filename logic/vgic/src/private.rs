@@ -34,6 +34,19 @@ impl Synced {
     }
 }
 
+/// What list registers hold.
+#[derive(Default)]
+struct Seen {
+    /// The private interrupts that are in them, as far as is known, and those that still are.
+    read: u32,
+    pending: u32,
+    active: u32,
+    /// The end of one raised a maintenance interrupt.
+    signals: bool,
+    /// List registers that hold other interrupts, as bits.
+    left: u32,
+}
+
 impl VcpuState {
     /// Takes over what the guest did to the list registers of private interrupts.
     #[inline]
@@ -42,64 +55,66 @@ impl VcpuState {
         forwards: bool,
         read: &impl Fn(u8) -> ListRegister,
     ) -> Synced {
-        let mut synced = Synced::default();
+        let mut seen = Seen::default();
         // Mostly only the first is in use.
         if self.used != 0 {
-            self.sync_private(0, forwards, read, &mut synced);
+            self.look_at(0, read, &mut seen);
         }
         for slot in 1..self.used {
-            self.sync_private(slot, forwards, read, &mut synced);
+            self.look_at(slot, read, &mut seen);
+        }
+        let ended = seen.read & !(seen.pending | seen.active);
+        let bank = &mut self.private;
+        bank.carried &= seen.pending | !seen.read;
+        let taken = seen.read & !bank.overridden;
+        bank.active = bank.active & !taken | seen.active & taken;
+        let mut synced = Synced {
+            left: seen.left,
+            flush: false,
+        };
+        if ended != 0 {
+            bank.listed &= !ended;
+            bank.overridden &= !ended;
+            let again = bank.ready() & ended != 0;
+            if ended & TIMER_BIT != 0 && self.timer.linked {
+                // The guest's deactivation went through to the physical interrupt.
+                self.timer = TimerLink::default();
+            }
+            if again {
+                self.mark(0);
+            }
+            synced.flush = again && forwards || self.overflow || seen.signals;
         }
         synced
     }
 
-    #[inline]
-    fn sync_private(
-        &mut self,
-        slot: u8,
-        forwards: bool,
-        read: &impl Fn(u8) -> ListRegister,
-        synced: &mut Synced,
-    ) {
+    #[inline(always)]
+    fn look_at(&mut self, slot: u8, read: &impl Fn(u8) -> ListRegister, seen: &mut Seen) {
         let Some(loaded) = self.loaded.get_mut(usize::from(slot)) else {
             return;
         };
         if *loaded >= 32 {
             if *loaded != NOTHING {
-                synced.left |= 1 << (slot & 31);
+                seen.left |= 1 << (slot & 31);
             }
             return;
         }
         let bit = 1 << (*loaded & 31);
         let lr = read(slot);
-        let bank = &mut self.private;
-        if !lr.is_pending() {
-            bank.carried &= !bit;
-        }
-        if bank.overridden & bit == 0 {
-            bank.active = bank.active & !bit | if lr.is_active() { bit } else { 0 };
-        }
+        seen.read |= bit;
         if lr.is_valid() {
-            return;
+            seen.pending |= if lr.is_pending() { bit } else { 0 };
+            seen.active |= if lr.is_active() { bit } else { 0 };
+        } else {
+            *loaded = NOTHING;
+            // The hardware repeats the maintenance interrupt until the register is rewritten.
+            seen.signals |= lr.signals_end();
         }
-        *loaded = NOTHING;
-        bank.listed &= !bit;
-        bank.overridden &= !bit;
-        let again = bank.ready() & bit != 0;
-        if bit == TIMER_BIT && self.timer.linked {
-            // The guest's deactivation went through to the physical interrupt.
-            self.timer = TimerLink::default();
-        }
-        if again {
-            self.mark(0);
-        }
-        // The hardware repeats the maintenance interrupt until the register is rewritten.
-        synced.flush |= again && forwards || self.overflow || lr.signals_end();
     }
 
     /// Puts a ready interrupt that is not listed into list register `slot`. `physical` is that of the
     /// linked timer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn list_private(
         &mut self,
         bit: u32,
@@ -132,8 +147,12 @@ impl VcpuState {
     }
 
     /// The first of `capacity` list registers that holds nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn free_slot(&self, capacity: u8) -> Option<u8> {
+        // Mostly it is the first.
+        if self.loaded[0] == NOTHING && capacity != 0 {
+            return Some(0);
+        }
         let loaded = self.loaded.iter().take(usize::from(capacity));
         (0..)
             .zip(loaded)
