@@ -157,6 +157,14 @@ struct BenchOptions {
     /// Measure start-up, size, scaling and the exits of a Linux guest as well
     #[arg(long)]
     all: bool,
+    /// Time a Linux guest under both in turn, so many pairs of runs
+    #[arg(
+        long,
+        value_name = "PAIRS",
+        default_value_t = 0,
+        conflicts_with = "euxenite_only"
+    )]
+    wall_clock: u32,
     /// Write everything into one page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -205,6 +213,7 @@ impl BenchOptions {
             } else {
                 bench::Depth::Operations
             },
+            wall_pairs: self.wall_clock,
             html: self.html,
             image: self.image,
             outcome: match (self.update, self.check) {

@@ -85,7 +85,7 @@ fn chart(report: &Report, name: &str) -> String {
 fn scaling_chart(report: &Report) -> String {
     let places: Vec<String> = scaling::SHAPES
         .iter()
-        .map(|(guests, vcpus)| format!("{guests} guests of {vcpus} vCPUs"))
+        .map(|(guests, vcpus)| format!("{guests} guests x {vcpus} vCPUs"))
         .collect();
     let xen = report.xen.as_ref().map_or(&[][..], |xen| &xen.curves);
     let lines = [
@@ -96,11 +96,10 @@ fn scaling_chart(report: &Report) -> String {
     .flat_map(|(who, class, curves)| curves.iter().map(move |curve| (who, class, curve)))
     .filter_map(|(who, class, curve)| {
         curve.growth()?;
-        let figures: Option<Vec<f64>> = curve.figures.iter().copied().collect();
-        let figures = figures?;
-        let first = *figures.first()?;
-        let shares = figures.iter().map(|figure| figure / first).collect();
-        Some((format!("{who}: {}", curve.name), class, shares))
+        let first = (*curve.figures.first()?)?;
+        let figures = curve.figures.iter();
+        let shares = figures.map(|figure| figure.map(|figure| figure / first));
+        Some((format!("{who}: {}", curve.name), class, shares.collect()))
     });
     svg::curves(&places, &lines.collect::<Vec<_>>())
 }

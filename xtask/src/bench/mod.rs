@@ -11,6 +11,7 @@ mod scaling;
 mod startup;
 mod svg;
 mod table;
+mod wall;
 
 use std::{
     fs,
@@ -32,6 +33,7 @@ use lines::Figure;
 use scaling::Curve;
 use startup::Measured;
 use table::Row;
+use wall::Pairs;
 
 /// Where the committed table is.
 const DOCUMENT: &str = "docs/benchmarks.md";
@@ -47,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) image: Option<PathBuf>,
     /// How much to measure.
     pub(crate) depth: Depth,
+    /// How many pairs of wall-clock runs.
+    pub(crate) wall_pairs: u32,
     /// What becomes of the figures.
     pub(crate) outcome: Outcome,
     /// Where a page with everything goes.
@@ -102,6 +106,7 @@ struct Report {
     xen: Option<Sheet>,
     euxenite: Sheet,
     rows: Vec<Row>,
+    wall: Vec<Pairs>,
 }
 
 /// Measures as planned; says whether the figures hold.
@@ -117,24 +122,11 @@ pub(crate) fn run(paths: &Paths, plan: &Plan) -> Result<bool> {
         },
     };
     let ours = Subject::new(paths, "euxenite", &run::hypervisor_image(paths, &ours)?)?;
-    let euxenite = ours.measure(paths, &guest, plan)?;
     let xen = match plan.extent {
-        Extent::Both => {
-            let xen = Subject::new(paths, "xen", &guest_files::xen(paths)?)?;
-            Some(xen.measure(paths, &guest, plan)?)
-        }
+        Extent::Both => Some(Subject::new(paths, "xen", &guest_files::xen(paths)?)?),
         Extent::EuxeniteOnly => None,
     };
-    let theirs = xen.as_ref().map_or(&[][..], |xen| &xen.figures);
-    let rows = table::join(theirs, &euxenite.figures);
-    if rows.is_empty() {
-        bail!("no operation is called so");
-    }
-    let report = Report {
-        xen,
-        euxenite,
-        rows,
-    };
+    let report = Report::measure(paths, xen.as_ref(), &ours, &guest, plan)?;
     for (title, _, text) in report.sections() {
         println!("\n{title}\n\n{text}");
     }
@@ -181,6 +173,32 @@ impl Subject {
 }
 
 impl Report {
+    fn measure(
+        paths: &Paths,
+        xen: Option<&Subject>,
+        ours: &Subject,
+        guest: &Path,
+        plan: &Plan,
+    ) -> Result<Self> {
+        let euxenite = ours.measure(paths, guest, plan)?;
+        let theirs = xen.map(|xen| xen.measure(paths, guest, plan)).transpose()?;
+        let figures = theirs.as_ref().map_or(&[][..], |sheet| &sheet.figures);
+        let rows = table::join(figures, &euxenite.figures);
+        if rows.is_empty() {
+            bail!("no operation is called so");
+        }
+        let wall = match xen {
+            Some(xen) if plan.wall_pairs > 0 => wall::measure(paths, xen, ours, plan.wall_pairs)?,
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            xen: theirs,
+            euxenite,
+            rows,
+            wall,
+        })
+    }
+
     /// The tables that there are: title, name in the document, text.
     fn sections(&self) -> Vec<(&'static str, &'static str, String)> {
         let xen = self.xen.as_ref();
@@ -198,6 +216,9 @@ impl Report {
         if let Some(ours) = &self.euxenite.exits {
             let theirs = xen.and_then(|xen| xen.exits.as_ref());
             sections.push(("Exits", "exits", exits::markdown(theirs, ours)));
+        }
+        if !self.wall.is_empty() {
+            sections.push(("Wall-clock", "wall-clock", wall::markdown(&self.wall)));
         }
         sections
     }

@@ -86,16 +86,15 @@ pub(crate) fn timelines(subjects: &[(&str, &str, &[Stage])]) -> String {
     svg + "</svg>"
 }
 
-/// Lines of relative figures over named places: (name, class, figures).
-pub(crate) fn curves(places: &[String], lines: &[(String, &str, Vec<f64>)]) -> String {
-    let most = lines
-        .iter()
-        .flat_map(|(.., one)| one)
-        .copied()
-        .fold(1.2, f64::max)
-        .min(4.0);
-    let (left, bottom, height) = (60.0, 250.0, 230.0);
-    let step = (WIDTH - left - 40.0) / (places.len().max(2) - 1) as f64;
+/// A line: name, class, and its figure at each place, where there is one.
+pub(crate) type Line<'a> = (String, &'a str, Vec<Option<f64>>);
+
+/// Lines of relative figures over named places.
+pub(crate) fn curves(places: &[String], lines: &[Line<'_>]) -> String {
+    let all = lines.iter().flat_map(|(.., one)| one.iter().flatten());
+    let most = all.copied().fold(1.2, f64::max).min(4.0);
+    let (left, right, bottom, height) = (90.0, WIDTH - 90.0, 250.0, 230.0);
+    let step = (right - left) / (places.len().max(2) - 1) as f64;
     let x = |index: usize| left + step * index as f64;
     let y = |value: f64| bottom - value.min(most) / most * height;
     let mut svg = open(bottom + 30.0);
@@ -111,8 +110,8 @@ pub(crate) fn curves(places: &[String], lines: &[(String, &str, Vec<f64>)]) -> S
     for value in [1.0, most] {
         let _ = write!(
             svg,
-            "<line class=g x1={left} y1={:.0} x2={WIDTH} y2={:.0} /><text x=0 y={:.0}>{:.0} %</text>",
-            y(value),
+            "<line class=g x1={left} y1={0:.0} x2={right} y2={0:.0} />\
+             <text x=0 y={1:.0}>{2:.0} %</text>",
             y(value),
             y(value) + 4.0,
             value * 100.0
@@ -122,7 +121,7 @@ pub(crate) fn curves(places: &[String], lines: &[(String, &str, Vec<f64>)]) -> S
         let points: Vec<String> = figures
             .iter()
             .enumerate()
-            .map(|(index, value)| format!("{:.1},{:.1}", x(index), y(*value)))
+            .filter_map(|(index, value)| Some(format!("{:.1},{:.1}", x(index), y((*value)?))))
             .collect();
         let _ = write!(
             svg,

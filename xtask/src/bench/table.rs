@@ -19,9 +19,9 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Euxenite's figure as a share of Xen's.
+    /// Euxenite's figure as a share of Xen's, where that is more than rounding.
     pub(crate) fn ratio(&self) -> Option<f64> {
-        Some(self.euxenite? / self.xen.filter(|&xen| xen > 0.5)?)
+        Some(self.euxenite? / self.xen.filter(|&xen| xen > 20.0)?)
     }
 }
 
