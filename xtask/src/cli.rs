@@ -322,6 +322,7 @@ fn interface(guests: u32, is_enhanced: bool, permits: &[String]) -> Vec<Edit> {
             domain,
             remove: Vec::new(),
             set: set.clone(),
+            ends: Vec::new(),
         })
         .collect()
 }

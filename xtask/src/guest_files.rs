@@ -82,9 +82,9 @@ impl System {
         }
     }
 
-    /// The bare-metal guest of this repository.
-    pub(crate) fn hello(paths: &Paths, toolchain: Toolchain) -> Result<Self> {
-        let image = image::guest(paths, toolchain, "hello")?;
+    /// A bare-metal guest of this repository, by its folder's name.
+    pub(crate) fn bare(paths: &Paths, toolchain: Toolchain, name: &str) -> Result<Self> {
+        let image = image::guest(paths, toolchain, name)?;
         Ok(Self {
             kernel: image.flat,
             ramdisk: None,

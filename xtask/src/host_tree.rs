@@ -36,6 +36,19 @@ pub(crate) struct Edit {
     pub(crate) remove: Vec<String>,
     /// Properties to set, with their bytes.
     pub(crate) set: Vec<(String, Vec<u8>)>,
+    /// Ends of static event channels to add.
+    pub(crate) ends: Vec<ChannelEnd>,
+}
+
+/// One end of a static event channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChannelEnd {
+    /// Its port.
+    pub(crate) port: u32,
+    /// Its node's handle.
+    pub(crate) handle: u32,
+    /// The other end's.
+    pub(crate) peer: u32,
 }
 
 /// A module that a tree names: where its file goes.
@@ -95,6 +108,14 @@ impl Edit {
         }
         for (name, value) in &self.set {
             set(node, name, value.clone())?;
+        }
+        for end in &self.ends {
+            let mut channel = DeviceTreeNode::new(format!("channel{}", end.port))?;
+            set(&mut channel, "compatible", "xen,evtchn-v1")?;
+            set(&mut channel, "phandle", end.handle)?;
+            let cells = [end.port.to_be_bytes(), end.peer.to_be_bytes()].concat();
+            set(&mut channel, "xen,evtchn", cells)?;
+            node.add_child(channel);
         }
         Ok(())
     }

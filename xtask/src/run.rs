@@ -152,7 +152,7 @@ pub(crate) fn hypervisor_image(paths: &Paths, hypervisor: &Hypervisor) -> Result
 
 /// Gets what guests boot.
 pub(crate) fn system(paths: &Paths, source: &Source) -> Result<System> {
-    let hello = || System::hello(paths, Toolchain::find_or_install()?);
+    let hello = || System::bare(paths, Toolchain::find_or_install()?, "hello");
     match source {
         Source::Own { kernel, ramdisk } => Ok(System::own(kernel.clone(), ramdisk.clone())),
         Source::Bare => hello(),

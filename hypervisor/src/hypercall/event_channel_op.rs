@@ -6,12 +6,15 @@
 use abi::evtchn::{
     AllocUnbound, BindInterdomain, BindIpi, BindVcpu, BindVirq, OnePort, Reset, Status, op, status,
 };
+#[cfg(feature = "fifo-evtchn")]
 use abi::permit::Permit;
 use abi::{DomId, Errno, Port};
 use evtchn::{Closed, GlobalVirqs, PortStatus, Sent, Side, State, Sweep, Wanted};
 use machine::lock::with_two;
 
-use super::{DONE, Outcome, Result, argument, own, own_by_id, permitted};
+#[cfg(feature = "fifo-evtchn")]
+use super::permitted;
+use super::{DONE, Outcome, Result, argument, own, own_by_id};
 use crate::domain::Domain;
 use crate::run::{Cpu, Next};
 use crate::{events, guest_memory};
@@ -73,6 +76,7 @@ pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
     }
 }
 
+/// A call that gives 0, behind which the CPU may have to choose anew.
 pub(super) fn done(next: Next) -> Result {
     Ok(Outcome::DoneThen(0, next))
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::matrix::{Matrix, Selection};
-use crate::host_tree::Edit;
+use crate::host_tree::{ChannelEnd, Edit};
 
 /// A scenario.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,6 +29,9 @@ pub(crate) struct Scenario {
     /// Changes of single domains' nodes.
     #[serde(default)]
     pub(crate) change: Vec<Change>,
+    /// Static event channels: domain and port of the one end, then of the other.
+    #[serde(default)]
+    pub(crate) channels: Vec<[u32; 4]>,
     /// A ready tree, from the repository's root on.
     pub(crate) tree: Option<String>,
     /// The hypervisor's command line.
@@ -77,6 +80,8 @@ pub(crate) enum Kernel {
     LinuxGz,
     /// The bare-metal guest `guests/hello`.
     Hello,
+    /// The bare-metal guest `guests/ping`.
+    Ping,
 }
 
 /// A change of one domain's node.
@@ -212,6 +217,29 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// What is to be changed of the domains' nodes.
+    pub(crate) fn edits(&self) -> Result<Vec<Edit>> {
+        let mut edits: Vec<Edit> = self
+            .change
+            .iter()
+            .map(Edit::try_from)
+            .collect::<Result<_>>()?;
+        // Handles that no tree of QEMU's has.
+        for (handle, [domain, port, peer, peer_port]) in (0xe000..).step_by(2).zip(&self.channels) {
+            let end = |domain: u32, port: u32, handle: u32, peer: u32| Edit {
+                domain: domain as usize,
+                remove: Vec::new(),
+                set: Vec::new(),
+                ends: vec![ChannelEnd { port, handle, peer }],
+            };
+            edits.push(end(*domain, *port, handle, handle + 1));
+            edits.push(end(*peer, *peer_port, handle + 1, handle));
+        }
+        Ok(edits)
+    }
+}
+
 impl TryFrom<&Change> for Edit {
     type Error = anyhow::Error;
 
@@ -224,6 +252,7 @@ impl TryFrom<&Change> for Edit {
             domain: change.domain as usize,
             remove: change.remove.clone(),
             set: set.collect::<Result<_>>()?,
+            ends: Vec::new(),
         })
     }
 }

@@ -13,7 +13,6 @@ use super::{Scenario, file::Kernel, session::Session, steps::Runner};
 use crate::{
     command,
     guest_files::System,
-    host_tree::Edit,
     paths::Paths,
     progress::Work,
     qemu::Machine,
@@ -120,11 +119,7 @@ impl<'a> Suite<'a> {
                 .tree
                 .as_ref()
                 .map(|file| self.paths.root().join(file)),
-            edits: scenario
-                .change
-                .iter()
-                .map(Edit::try_from)
-                .collect::<Result<_>>()?,
+            edits: scenario.edits()?,
             qemu_args: vec!["-no-reboot".into()],
         })
     }
@@ -159,6 +154,7 @@ fn system(paths: &Paths, kernel: Kernel) -> Result<System> {
     match kernel {
         Kernel::Linux => System::debian(paths),
         Kernel::LinuxGz => System::debian(paths)?.compressed(),
-        Kernel::Hello => System::hello(paths, Toolchain::find_or_install()?),
+        Kernel::Hello => System::bare(paths, Toolchain::find_or_install()?, "hello"),
+        Kernel::Ping => System::bare(paths, Toolchain::find_or_install()?, "ping"),
     }
 }
