@@ -71,9 +71,7 @@ extern "C" fn guest_main(tree: usize) -> ! {
                 scale::sleep();
             }
             scale::settle(cpus);
-            SINGLE
-                .iter()
-                .for_each(|operations| run(operations, only));
+            SINGLE.iter().for_each(|operations| run(operations, only));
         }
         _ => {
             gic::enable(0);
