@@ -23,12 +23,14 @@ pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
     // The command is an int of the ABI.
     match u64::from(command as u32) {
         version::VERSION => Ok(Outcome::Done(XEN_4_20)),
-        version::PAGESIZE => Ok(Outcome::Done(abi::PAGE_SIZE)),
+        version::PAGESIZE if at == 0 => Ok(Outcome::Done(abi::PAGE_SIZE)),
+        version::PAGESIZE => Err(Errno::Inval),
         version::GET_FEATURES => features(cpu, at),
         version::EXTRAVERSION => fixed::<{ version::EXTRAVERSION_LEN }>(cpu, at, EXTRAVERSION),
         version::CAPABILITIES => fixed::<{ version::CAPABILITIES_LEN }>(cpu, at, CAPABILITIES),
         version::CHANGESET => fixed::<{ version::CHANGESET_LEN }>(cpu, at, CHANGESET),
-        version::COMMANDLINE => fixed::<{ version::COMMANDLINE_LEN }>(cpu, at, DENIED),
+        // As Xen does, no more of the field is written than the text.
+        version::COMMANDLINE => fixed::<{ DENIED.len() + 1 }>(cpu, at, DENIED),
         version::GUEST_HANDLE => fixed::<{ version::HANDLE_LEN }>(cpu, at, ""),
         version::COMPILE_INFO => compile_info(cpu, at),
         version::PLATFORM_PARAMETERS => {

@@ -403,3 +403,33 @@ fn a_domain_that_ends_leaves_its_peers_unbound() {
     assert_eq!((answer.status, answer.detail), (status::UNBOUND, 1));
     assert_eq!(on_port(&mut bench, B, op::SEND, Port(11)), 0);
 }
+
+/// A kernel boots, uses FIFO if it is offered, and gives way to one that was hibernated and knows
+/// 2-level alone, with its memory as it was. Whether that one hears of an event.
+fn hears_after_resume(permits: &str) -> bool {
+    let permits = format!("{permits}\0");
+    let domain = enhanced(1, 1).bytes("euxenite,permit", permits.as_bytes());
+    let mut bench = Setup::with(vec![domain]).boot();
+    assert_eq!(map_shared_info(&mut bench, A, SHARED), 0);
+    enable_upcall(&mut bench, A);
+    let port = open_ipi(&mut bench, A, 0);
+    if init_control(&mut bench, (SHARED >> 12) + 1).0 == 0 {
+        let expand = ExpandArray {
+            array_gfn: (SHARED >> 12) + 2,
+        };
+        let (result, _) = events(&mut bench, A, op::EXPAND_ARRAY, expand.to_bytes());
+        assert_eq!(result, 0);
+    }
+    // The shared info page is where it was: a second mapping is refused, and not needed.
+    assert_eq!(map_shared_info(&mut bench, A, SHARED), failed(Errno::Busy));
+    put(&mut bench, A, SHARED, &[0; 1088]);
+    assert_eq!(on_port(&mut bench, A, op::SEND, port), 0);
+    let pending = word(&mut bench, A, SHARED + u64::from(PENDING_OFFSET));
+    pending == 1 << port.0 && taken(&mut bench, A) == Some(EVENT_UPCALL)
+}
+
+#[test]
+fn without_the_permit_for_fifo_a_hibernated_2_level_kernel_hears_its_events() {
+    assert!(!hears_after_resume("all"), "as on Xen");
+    assert!(hears_after_resume("-fifo-evtchn"));
+}
