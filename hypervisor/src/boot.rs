@@ -9,10 +9,7 @@ use core::fmt;
 use machine::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ::console::{Focus, Level, SwitchKey, Thresholds, Timestamps};
-use domcfg::{
-    Conduit as TreeConduit, DomainSpec, Enable, Enhanced, HostSpec, LogLevels, Severity,
-    SystemSpec, UartKind,
-};
+use domcfg::{Conduit as TreeConduit, Enable, HostSpec, LogLevels, Severity, SystemSpec, UartKind};
 use machine::frames::{Frames, Module};
 use machine::gic::{self, Gic, Trigger};
 use machine::lock::{Lock, Token, Unlocked};
@@ -20,17 +17,18 @@ use machine::uart::{Kind, Uart};
 use machine::{BOOT_STACK_BYTES, Boot, Conduit, STACK_BYTES};
 
 use crate::console::{Console, Source, Style};
-use crate::domain::build::{Built, Site, build};
-use crate::domain::{Domain, channels};
+use crate::domain::Domain;
 use crate::run;
-use crate::schedule::{MOST_VCPUS, NEW, Queue};
+use crate::schedule::{NEW, Queue};
 use crate::system::{Cpu, HostInterrupts, SYSTEM, System};
 use crate::timeline::Timeline;
 
+mod domains;
+
+use domains::{build_all, give_back_modules, grow_heap};
+
 /// Heap that a CPU's queue and the rest of its state take.
-const HEAP_PER_CPU: u64 = 48 << 10;
-/// The size of the heap's growth steps.
-const HEAP_STEP: u64 = 64 << 10;
+const HEAP_PER_CPU: u64 = 64 << 10;
 
 /// What is known once the memory is set up.
 pub struct Early {
@@ -200,10 +198,9 @@ fn go_on(mut token: Token<Unlocked>, early: Early) -> ! {
         starts,
         timeline,
     } = build_system(early, &mut token);
+    // For good; on the heap, as room for it in the image would be bytes to load.
+    let system: &'static System = Box::leak(Box::new(system));
     let _ = SYSTEM.set(system);
-    let Some(system) = SYSTEM.get() else {
-        machine::cpu::halt()
-    };
     start(system, &starts, timeline, &mut token);
     machine::cpu::send_event();
     run::run(system, CpuId(0), token)
@@ -371,119 +368,6 @@ fn start_cpus(
         }
     }
     online
-}
-
-/// What building gave.
-struct BuiltAll {
-    domains: Vec<Domain>,
-    starts: Vec<lifecycle::Entry>,
-    modules: Vec<Module>,
-}
-
-fn build_all(early: &mut Early, gic: &Gic, interrupts: HostInterrupts, cpus: usize) -> BuiltAll {
-    let ranges = early.spec.host.modules.clone();
-    let mut modules: Vec<Module> = ranges
-        .iter()
-        .filter_map(|range| early.frames.module(*range))
-        .collect();
-    let mut result = BuiltAll {
-        domains: Vec::new(),
-        starts: Vec::new(),
-        modules: Vec::new(),
-    };
-    let mut home = 0;
-    for entry in &early.spec.domains {
-        let Some(spec) = &entry.spec else { continue };
-        if let Some(rule) = refusal(&mut early.frames, spec, home) {
-            early.console.print(
-                Source::Host(Level::Error),
-                format_args!("{}: {rule}: not built\n", spec.path),
-            );
-            continue;
-        }
-        info(
-            &mut early.console,
-            format_args!("*** LOADING DOMU {} ({}) ***\n", spec.id, spec.path),
-        );
-        let content = |range: Range| {
-            modules
-                .iter()
-                .find(|module| module.range() == range)
-                .map(Module::bytes)
-        };
-        let mut site = Site {
-            host: &early.spec.host,
-            gic,
-            frames: &mut early.frames,
-            cpus,
-            virtual_timer: interrupts.virtual_timer,
-        };
-        let ramdisk = spec.ramdisk.as_ref().map(|ramdisk| content(ramdisk.range));
-        let built = match (content(spec.kernel.range), ramdisk) {
-            (Some(kernel), None) => build(&mut site, spec, kernel, None, home),
-            (Some(kernel), Some(Some(ramdisk))) => {
-                build(&mut site, spec, kernel, Some(ramdisk), home)
-            }
-            _ => Err(format!("{}: a module is not in free RAM", spec.path)),
-        };
-        match built {
-            Ok(Built { mut domain, entry }) => {
-                channels::connect(&mut domain, &spec.channels, &mut result.domains);
-                home += usize::from(spec.vcpus);
-                early.console.add(domain.id);
-                info(
-                    &mut early.console,
-                    format_args!(
-                        "{}: {} vCPUs, {} MiB, entry {:#x}\n",
-                        domain.id,
-                        spec.vcpus,
-                        spec.memory_kib >> 10,
-                        entry.address
-                    ),
-                );
-                result.domains.push(domain);
-                result.starts.push(entry);
-            }
-            Err(error) => early.console.print(
-                Source::Host(Level::Error),
-                format_args!("{error}: not built\n"),
-            ),
-        }
-    }
-    result.modules.append(&mut modules);
-    result
-}
-
-/// Why the domain cannot be built beside `vcpus` vCPUs that are there already, in words; makes room
-/// on the heap.
-fn refusal(frames: &mut Frames, spec: &DomainSpec, vcpus: usize) -> Option<&'static str> {
-    if spec.id.0 > u16::from(u8::MAX) {
-        return Some("its number is more than a translation identifier holds (255)");
-    }
-    if vcpus + usize::from(spec.vcpus) > MOST_VCPUS {
-        return Some("with it there are more than 256 vCPUs");
-    }
-    // Its vCPUs; a bit for each page; event channels and grants, for which only a domain that knows
-    // of them finds much room.
-    let shared = match spec.enhanced {
-        Enhanced::No => 64 << 10,
-        Enhanced::NoXenstore => 2 << 20,
-    };
-    let wanted = u64::from(spec.vcpus) * (4 << 10) + spec.memory_kib / 16 + shared;
-    (!grow_heap(frames, wanted)).then_some("no memory is left to describe it")
-}
-
-/// Gives the heap so many bytes more.
-fn grow_heap(frames: &mut Frames, bytes: u64) -> bool {
-    let extent = frames.allocate(bytes.next_multiple_of(HEAP_STEP), abi::PAGE_SIZE);
-    extent.map(machine::heap::grow).is_some()
-}
-
-fn give_back_modules(early: &mut Early, modules: &mut Vec<Module>) {
-    for module in modules.drain(..).chain(early.tree.take()) {
-        // What cannot be tracked stays out of use.
-        let _ = early.frames.release_module(module);
-    }
 }
 
 fn assemble(

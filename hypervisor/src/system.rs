@@ -16,7 +16,7 @@ use crate::domain::Domain;
 use crate::schedule::Queue;
 
 /// The one root, set at the end of the boot.
-pub static SYSTEM: Once<System> = Once::new();
+pub static SYSTEM: Once<&'static System> = Once::new();
 
 /// What all CPUs share.
 pub struct System {

@@ -1,0 +1,147 @@
+//! Building all domains of the boot tree: each that cannot be built is said in one line, and the
+//! others are.
+
+use abi::Range;
+use alloc::format;
+use alloc::vec::Vec;
+
+use ::console::Level;
+use domcfg::{DomainSpec, Enhanced};
+use machine::frames::{Frames, Module};
+use machine::gic::Gic;
+
+use super::{Early, info};
+use crate::console::Source;
+use crate::domain::build::{Built, Site, build};
+use crate::domain::{Domain, channels};
+use crate::schedule::MOST_VCPUS;
+use crate::system::HostInterrupts;
+
+/// The size of the heap's growth steps.
+const HEAP_STEP: u64 = 64 << 10;
+
+/// What building gave.
+pub(super) struct BuiltAll {
+    pub(super) domains: Vec<Domain>,
+    pub(super) starts: Vec<lifecycle::Entry>,
+    pub(super) modules: Vec<Module>,
+}
+
+pub(super) fn build_all(
+    early: &mut Early,
+    gic: &Gic,
+    interrupts: HostInterrupts,
+    cpus: usize,
+) -> BuiltAll {
+    let ranges = early.spec.host.modules.clone();
+    let mut modules: Vec<Module> = ranges
+        .iter()
+        .filter_map(|range| early.frames.module(*range))
+        .collect();
+    let count = early.spec.accepted().count();
+    // All domains' room at once: growing it domain by domain would copy them and leave holes.
+    if !grow_heap(&mut early.frames, (size_of::<Domain>() * count) as u64) {
+        super::stop(
+            &mut early.console,
+            format_args!("no memory to describe the domains\n"),
+        );
+    }
+    let mut result = BuiltAll {
+        domains: Vec::with_capacity(count),
+        starts: Vec::with_capacity(count),
+        modules: Vec::new(),
+    };
+    let mut home = 0;
+    for entry in &early.spec.domains {
+        let Some(spec) = &entry.spec else { continue };
+        if let Some(rule) = refusal(&mut early.frames, spec, home) {
+            early.console.print(
+                Source::Host(Level::Error),
+                format_args!("{}: {rule}: not built\n", spec.path),
+            );
+            continue;
+        }
+        info(
+            &mut early.console,
+            format_args!("*** LOADING DOMU {} ({}) ***\n", spec.id, spec.path),
+        );
+        let content = |range: Range| {
+            modules
+                .iter()
+                .find(|module| module.range() == range)
+                .map(Module::bytes)
+        };
+        let mut site = Site {
+            host: &early.spec.host,
+            gic,
+            frames: &mut early.frames,
+            cpus,
+            virtual_timer: interrupts.virtual_timer,
+        };
+        let ramdisk = spec.ramdisk.as_ref().map(|ramdisk| content(ramdisk.range));
+        let built = match (content(spec.kernel.range), ramdisk) {
+            (Some(kernel), None) => build(&mut site, spec, kernel, None, home),
+            (Some(kernel), Some(Some(ramdisk))) => {
+                build(&mut site, spec, kernel, Some(ramdisk), home)
+            }
+            _ => Err(format!("{}: a module is not in free RAM", spec.path)),
+        };
+        match built {
+            Ok(Built { mut domain, entry }) => {
+                channels::connect(&mut domain, &spec.channels, &mut result.domains);
+                home += usize::from(spec.vcpus);
+                early.console.add(domain.id);
+                info(
+                    &mut early.console,
+                    format_args!(
+                        "{}: {} vCPUs, {} MiB, entry {:#x}\n",
+                        domain.id,
+                        spec.vcpus,
+                        spec.memory_kib >> 10,
+                        entry.address
+                    ),
+                );
+                result.domains.push(domain);
+                result.starts.push(entry);
+            }
+            Err(error) => early.console.print(
+                Source::Host(Level::Error),
+                format_args!("{error}: not built\n"),
+            ),
+        }
+    }
+    result.modules.append(&mut modules);
+    result
+}
+
+/// Why the domain cannot be built beside `vcpus` vCPUs that are there already, in words; makes room
+/// on the heap.
+fn refusal(frames: &mut Frames, spec: &DomainSpec, vcpus: usize) -> Option<&'static str> {
+    if spec.id.0 > u16::from(u8::MAX) {
+        return Some("its number is more than a translation identifier holds (255)");
+    }
+    if vcpus + usize::from(spec.vcpus) > MOST_VCPUS {
+        return Some("with it there are more than 256 vCPUs");
+    }
+    // Its vCPUs; a bit for each page; event channels and grants, for which only a domain that knows
+    // of them finds much room.
+    let shared = match spec.enhanced {
+        Enhanced::No => 64 << 10,
+        Enhanced::NoXenstore => 2 << 20,
+    };
+    let wanted = u64::from(spec.vcpus) * (4 << 10) + spec.memory_kib / 16 + shared;
+    (!grow_heap(frames, wanted)).then_some("no memory is left to describe it")
+}
+
+/// Gives the heap so many bytes more.
+pub(super) fn grow_heap(frames: &mut Frames, bytes: u64) -> bool {
+    let extent = frames.allocate(bytes.next_multiple_of(HEAP_STEP), abi::PAGE_SIZE);
+    extent.map(machine::heap::grow).is_some()
+}
+
+pub(super) fn give_back_modules(early: &mut Early, modules: &mut Vec<Module>) {
+    for module in modules.drain(..).chain(early.tree.take()) {
+        // What cannot be tracked stays out of use.
+        let _ = early.frames.release_module(module);
+    }
+}
