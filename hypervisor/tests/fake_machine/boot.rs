@@ -270,7 +270,7 @@ fn assert_given_back(bench: &Bench, domains: u64) {
         .lock(&mut bench.machine.token())
         .free_bytes();
     assert!(
-        free + domains * (5 << 20) + (1 << 20) > 64 << 20,
+        free + domains * (5 << 20) + (2 << 20) > 64 << 20,
         "{free} bytes are free"
     );
 }
