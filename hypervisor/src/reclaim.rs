@@ -115,14 +115,8 @@ pub fn step(cpu: &mut Cpu<'_>) {
         .iter()
         .filter(|domain| domain.ending.load(Ordering::Acquire))
     {
-        let finished = {
-            let mut life = domain.control.lock(&mut cpu.token);
-            let (life, token) = life.split();
-            advance(system, domain, life, token)
-        };
-        match finished {
-            Piece::More => return,
-            Piece::Unpin(mapping) => return crate::grants::unpin(cpu, mapping.pin),
+        match piece(cpu, domain) {
+            Piece::More | Piece::Unpin(_) => return,
             Piece::Held => {
                 system.reclaims.fetch_sub(1, Ordering::Relaxed);
                 return;
@@ -146,6 +140,23 @@ pub fn step(cpu: &mut Cpu<'_>) {
             Piece::Nothing => {}
         }
     }
+}
+
+/// The next piece of the work for `domain`; grants that it held are given up many at once.
+fn piece(cpu: &mut Cpu<'_>, domain: &Domain) -> Piece {
+    let system = cpu.system;
+    for _ in 0..BUDGET {
+        let piece = {
+            let mut life = domain.control.lock(&mut cpu.token);
+            let (life, token) = life.split();
+            advance(system, domain, life, token)
+        };
+        match piece {
+            Piece::Unpin(mapping) => crate::grants::unpin(cpu, mapping.pin),
+            piece => return piece,
+        }
+    }
+    Piece::More
 }
 
 enum Piece {

@@ -106,12 +106,26 @@ impl<'s> Cpu<'s> {
     /// Runs the resident guest once, and does what it stopped for.
     #[inline]
     pub fn step(&mut self) -> Next {
-        let Some(resident) = &mut self.resident else {
+        let Some(resident) = &self.resident else {
             return Next::Choose;
         };
         if resident.slot.attention.is_raised() {
-            return self.refresh();
+            // Looked at once: whoever raises it again from another CPU kicks this one as well, so that
+            // the guest comes straight back, and others get their turn whatever its senders do.
+            return match self.refresh() {
+                Next::Run => self.enter(),
+                Next::Choose => Next::Choose,
+            };
         }
+        self.enter()
+    }
+
+    /// Enters the resident guest, and does what it stopped for.
+    #[inline(always)]
+    fn enter(&mut self) -> Next {
+        let Some(resident) = &mut self.resident else {
+            return Next::Choose;
+        };
         match resident.registers.cpu.run() {
             Exit::Interrupt => interrupts::handle(self),
             Exit::Hvc(abi::hypercall::HVC_IMMEDIATE) => hypercall::dispatch(self),

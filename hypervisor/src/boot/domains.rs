@@ -133,8 +133,11 @@ fn refusal(frames: &mut Frames, spec: &DomainSpec, vcpus: usize) -> Option<&'sta
     (!grow_heap(frames, wanted)).then_some("no memory is left to describe it")
 }
 
-/// Gives the heap so many bytes more.
+/// Gives the heap so many bytes more, which may be none.
 pub(super) fn grow_heap(frames: &mut Frames, bytes: u64) -> bool {
+    if bytes == 0 {
+        return true;
+    }
     let extent = frames.allocate(bytes.next_multiple_of(HEAP_STEP), abi::PAGE_SIZE);
     extent.map(machine::heap::grow).is_some()
 }

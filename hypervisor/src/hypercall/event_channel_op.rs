@@ -144,8 +144,11 @@ fn bind_interdomain(cpu: &mut Cpu<'_>, at: u64) -> Result {
     )?;
     bind.local_port = port;
     let next = events::notify(cpu, domain, notify);
-    hand_out(cpu, at, &bind.to_bytes(), port)?;
-    done(next)
+    match hand_out(cpu, at, &bind.to_bytes(), port) {
+        Ok(_) => done(next),
+        // The notification has been made all the same.
+        Err(errno) => Ok(Outcome::DoneThen(errno.as_result() as u64, next)),
+    }
 }
 
 /// A port of another domain: one that does not wait for the caller is told apart, as on Xen.

@@ -63,10 +63,21 @@ pub fn dispatch(cpu: &mut Cpu<'_>) -> Next {
     let Some(call) = call else {
         return Next::Choose;
     };
-    let result = match call.number {
+    let (result, demanded) = match call.number {
         hypercall::MULTICALL => multicall::call(cpu, &call),
-        _ => perform(cpu, &call),
+        _ => (perform(cpu, &call), Next::Run),
     };
+    let next = finish(cpu, result);
+    if demanded == Next::Choose {
+        Next::Choose
+    } else {
+        next
+    }
+}
+
+/// Gives the guest what its call came to.
+#[inline]
+fn finish(cpu: &mut Cpu<'_>, result: Result) -> Next {
     match result {
         Ok(Outcome::Done(value)) => cpu.answer(value),
         Ok(Outcome::DoneThen(value, next)) => {

@@ -5,7 +5,7 @@
 //! depends on what the guest writes into the list meanwhile.
 
 use abi::Errno;
-use abi::hypercall::{MULTICALL, MulticallEntry};
+use abi::hypercall::{GRANT_TABLE_OP, MEMORY_OP, MULTICALL, MulticallEntry};
 use abi::permit::Permit;
 
 use super::{Call, Outcome, Result, argument, perform, permitted};
@@ -24,7 +24,15 @@ pub struct Unfinished {
     call: Call,
 }
 
-pub(super) fn call(cpu: &mut Cpu<'_>, call: &Call) -> Result {
+/// Makes the calls of a list. What they demand of this CPU is told in any case: a call that is done
+/// stays done, whatever becomes of the rest of the list.
+pub(super) fn call(cpu: &mut Cpu<'_>, call: &Call) -> (Result, Next) {
+    let mut next = Next::Run;
+    let result = entries(cpu, call, &mut next);
+    (result, next)
+}
+
+fn entries(cpu: &mut Cpu<'_>, call: &Call, next: &mut Next) -> Result {
     if !permitted(cpu, Permit::Multicall) {
         return Err(Errno::NoSys);
     }
@@ -32,9 +40,8 @@ pub(super) fn call(cpu: &mut Cpu<'_>, call: &Call) -> Result {
     // The count is an unsigned int of the ABI.
     let mut left = u64::from(count as u32);
     let mut budget = BUDGET;
-    let mut next = Next::Run;
     while left != 0 {
-        if budget == 0 || next == Next::Choose {
+        if budget == 0 || *next == Next::Choose {
             let [third, fourth, fifth] = rest;
             return Ok(Outcome::Again([list, left, third, fourth, fifth]));
         }
@@ -42,12 +49,12 @@ pub(super) fn call(cpu: &mut Cpu<'_>, call: &Call) -> Result {
             Some(done) => done,
             None => continue,
         };
+        *next = after;
         guest_memory::write(cpu, list.wrapping_add(RESULT_OFFSET), &result.to_le_bytes())?;
-        next = after;
         list = list.wrapping_add(MulticallEntry::SIZE as u64);
         left -= 1;
     }
-    Ok(Outcome::DoneThen(0, next))
+    Ok(Outcome::Done(0))
 }
 
 /// Makes the call of the entry at `at`; `None` if the budget ended within it.
@@ -56,12 +63,13 @@ fn entry(
     at: u64,
     budget: &mut u32,
 ) -> core::result::Result<Option<(u64, Next)>, Errno> {
+    // Another list, of an interrupt handler, may come between: it leaves this alone.
     let unfinished = cpu
-        .with_registers(|registers| registers.unfinished.take())
+        .with_registers(|registers| registers.unfinished.take_if(|it| it.entry == at))
         .flatten();
     let mut call = match unfinished {
-        Some(unfinished) if unfinished.entry == at => unfinished.call,
-        _ => {
+        Some(unfinished) => unfinished.call,
+        None => {
             let entry = MulticallEntry::from_bytes(&argument(cpu, at)?);
             let [a, b, c, d, e, _] = entry.args;
             Call {
@@ -70,8 +78,13 @@ fn entry(
             }
         }
     };
-    while let Some(rest) = budget.checked_sub(1) {
-        *budget = rest;
+    let cost = match call.number {
+        // Each of these has a budget of its own, which is an exit's.
+        MEMORY_OP | GRANT_TABLE_OP => BUDGET,
+        _ => 1,
+    };
+    while *budget != 0 {
+        *budget = budget.saturating_sub(cost);
         let result = match call.number {
             MULTICALL => Err(Errno::Inval),
             _ => perform(cpu, &call),

@@ -57,6 +57,9 @@ impl Cpu<'_> {
             if let Some(entry) = life.state.take_entry(slot.id) {
                 registers.cpu.reset(entry.address, entry.context);
                 registers.physical_timer = Default::default();
+                // What it was in the midst of went with its old life.
+                registers.unfinished = None;
+                registers.poll_deadline = None;
                 let (_, token) = life.split();
                 // Nothing of it is listed, so nobody else is concerned.
                 let mut devices = domain.devices.lock(token);
