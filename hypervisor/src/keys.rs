@@ -18,7 +18,7 @@ pub fn press(cpu: &mut Cpu<'_>, byte: u8) {
         }
         Some(Key::Events) => say(
             cpu,
-            format_args!("'e' pressed: there are no event channels yet\n"),
+            format_args!("'e' pressed: reserved for event channels\n"),
         ),
         Some(Key::Reboot) => reboot(cpu),
         None => {}
