@@ -40,7 +40,7 @@ fn q_tells_about_domains_and_vcpus() {
 fn other_keys_do_little() {
     let mut bench = at_the_hypervisor();
     bench.type_in("e");
-    assert!(bench.output().contains("no event channels yet"));
+    assert!(bench.output().contains("reserved for event channels"));
     bench.type_in("z");
     assert_eq!(bench.output(), "");
 }
