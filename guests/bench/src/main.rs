@@ -15,6 +15,7 @@
 
 mod calls;
 mod controller;
+mod events;
 mod memory;
 mod operation;
 mod pair;
@@ -30,8 +31,9 @@ use operation::{Operation, Sample};
 use support::{call, cpu, entry, gic, timer, tree::Tree, uart::Uart};
 
 /// The operations that one vCPU does alone.
-const SINGLE: [&[Operation]; 6] = [
+const SINGLE: [&[Operation]; 7] = [
     calls::OPERATIONS,
+    events::OPERATIONS,
     traps::OPERATIONS,
     serial::OPERATIONS,
     controller::OPERATIONS,

@@ -167,8 +167,9 @@ fn devices(site: &Site<'_>, spec: &DomainSpec, layout: &Layout) -> Result<Emulat
         list_registers: site.gic.list_registers().min(vgic::MAX_LIST_REGISTERS),
         hw_timer_pintid: Some(site.virtual_timer),
     };
-    let vgic = Vgic::new(config)
+    let mut vgic = Vgic::new(config)
         .map_err(|error| format!("{}: its interrupt controller: {error:?}", spec.path))?;
+    vgic.only_edges(abi::arm::EVENT_UPCALL);
     Ok(Emulated {
         vgic,
         uart: spec.vpl011.then(Vuart::new),

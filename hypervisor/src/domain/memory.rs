@@ -251,7 +251,7 @@ impl Memory {
     pub fn remove(&mut self, gfn: Gfn) -> Result<(), MapError> {
         let address = address_of(gfn).ok_or(MapError::OutOfRange)?;
         let stage2 = self.stage2.as_mut().ok_or(MapError::OutOfRange)?;
-        stage2.unmap(&mut self.tables, Ipa(address), PAGE_SIZE)?;
+        stage2.unmap_for_a_while(&mut self.tables, Ipa(address), PAGE_SIZE)?;
         self.mark_changed(address);
         Ok(())
     }

@@ -23,6 +23,17 @@ pub(crate) struct Changer<'a, M> {
     emptied: Chain,
     /// What has to be invalidated before the operation ends.
     stale: Range,
+    /// What is done with tables that become empty.
+    when_empty: WhenEmpty,
+}
+
+/// What is done with a table in which nothing is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenEmpty {
+    /// It is taken out and given back.
+    Free,
+    /// It stays, for what is mapped there next.
+    Keep,
 }
 
 /// A descriptor's place.
@@ -39,6 +50,7 @@ impl<'a, M: TableMemory> Changer<'a, M> {
         format: Format,
         mapped: &'a mut Mapped,
         spare: Chain,
+        when_empty: WhenEmpty,
     ) -> Self {
         let (emptied, stale) = (Chain::default(), Range::default());
         Self {
@@ -48,6 +60,7 @@ impl<'a, M: TableMemory> Changer<'a, M> {
             spare,
             emptied,
             stale,
+            when_empty,
         }
     }
 
@@ -79,7 +92,9 @@ impl<'a, M: TableMemory> Changer<'a, M> {
             }
             Step::Descend(table) => {
                 self.apply(change, table, at.level + 1, span);
-                self.drop_if_empty(at, table);
+                if self.when_empty == WhenEmpty::Free {
+                    self.drop_if_empty(at, table, span);
+                }
             }
             Step::Fill => {
                 let Some(table) = self.take_spare() else {
@@ -133,13 +148,14 @@ impl<'a, M: TableMemory> Changer<'a, M> {
         }
     }
 
-    /// Takes `table` out if nothing is left in it. What was cleared in it is marked stale already, and
-    /// invalidating that drops the walk that led there.
-    fn drop_if_empty(&mut self, at: Slot, table: Pa) {
+    /// Takes `table` out if nothing is left in it. A walk that led there may be cached, also of a table
+    /// that was kept when it became empty.
+    fn drop_if_empty(&mut self, at: Slot, table: Pa, span: Span) {
         if (0..TABLE_ENTRIES).any(|index| is_valid(self.mem.read(table, index))) {
             return;
         }
         self.mem.write(at.page, at.index, 0);
+        self.mark_stale(span.entry_range(at.level));
         self.emptied.push(self.mem, table);
         self.mapped.tables = self.mapped.tables.saturating_sub(1);
     }

@@ -3,7 +3,7 @@
 use abi::{Ipa, PAGE_SIZE, Pa};
 
 use crate::chain::Chain;
-use crate::change::Changer;
+use crate::change::{Changer, WhenEmpty};
 use crate::descriptor::{self, Entry, LAST_LEVEL, PA_BITS, entry_size};
 use crate::plan::{Change, Node, Span, Target, count_tables, entries_of, slot};
 use crate::{Attributes, Format, TableMemory, Teardown};
@@ -168,6 +168,16 @@ impl Stage2 {
         self.change(mem, Change::Unmap, ipa, size)
     }
 
+    /// As [`unmap`](Self::unmap), but tables left empty stay: for a page whose place is soon used again.
+    pub fn unmap_for_a_while(
+        &mut self,
+        mem: &mut impl TableMemory,
+        ipa: Ipa,
+        size: u64,
+    ) -> Result<(), MapError> {
+        self.change_with(mem, Change::Unmap, ipa, size, WhenEmpty::Keep)
+    }
+
     /// What `ipa` translates to; `None` if it is not mapped or not an address of the format.
     pub fn translate(&self, mem: &impl TableMemory, ipa: Ipa) -> Option<Translation> {
         if !self.format.contains(ipa, 1) {
@@ -228,12 +238,28 @@ impl Stage2 {
         ipa: Ipa,
         size: u64,
     ) -> Result<(), MapError> {
+        // Mapping leaves no table empty, and need not look.
+        let when_empty = match change {
+            Change::Unmap => WhenEmpty::Free,
+            Change::Map(_) | Change::Remap(_) => WhenEmpty::Keep,
+        };
+        self.change_with(mem, change, ipa, size, when_empty)
+    }
+
+    fn change_with(
+        &mut self,
+        mem: &mut impl TableMemory,
+        change: Change,
+        ipa: Ipa,
+        size: u64,
+        when_empty: WhenEmpty,
+    ) -> Result<(), MapError> {
         let span = check_ipa(self.format, ipa, size)?;
         let (root, level) = (self.root, self.format.start_level());
         let read = |page, index| mem.read(page, index);
         let tables = count_tables(&read, self.format, change, Node::Real(root), level, span)?;
         let spare = Chain::allocate(mem, tables).ok_or(MapError::OutOfTables)?;
-        let mut changer = Changer::new(mem, self.format, &mut self.mapped, spare);
+        let mut changer = Changer::new(mem, self.format, &mut self.mapped, spare, when_empty);
         changer.apply(change, root, level, span);
         changer.finish();
         Ok(())

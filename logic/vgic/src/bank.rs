@@ -18,6 +18,10 @@ pub(crate) struct Bank {
     pub(crate) active: u32,
     /// Edge-triggered (else level-sensitive).
     pub(crate) edge: u32,
+    /// Edge-triggered whatever the guest programs.
+    pub(crate) only_edges: u32,
+    /// Those of them that the guest has programmed as level-sensitive, and reads back so.
+    pub(crate) shown_level: u32,
     /// The group register as written (GICv3; a GICv2 has one group). All are delivered alike.
     pub(crate) group: u32,
     /// In a list register of the vCPU that owns it.

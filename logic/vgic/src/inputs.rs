@@ -75,6 +75,20 @@ impl Vgic {
         }
     }
 
+    /// The private interrupt `intid` is only ever raised by edges ([`Self::raise`]), so that its end
+    /// need not be heard of. The guest may program another trigger, and reads it back.
+    pub fn only_edges(&mut self, intid: IntId) {
+        let bit = match intid.0 {
+            number @ 0..32 => 1 << number,
+            _ => return,
+        };
+        for bank in self.vcpus.iter_mut().map(|state| &mut state.private) {
+            bank.only_edges |= bit;
+            bank.shown_level |= bit & !bank.edge;
+            bank.edge |= bit;
+        }
+    }
+
     pub(crate) fn is_linked_timer(&self, at: Place) -> bool {
         at.word == 0 && at.bit == TIMER_BIT && self.timer_pintid.is_some()
     }

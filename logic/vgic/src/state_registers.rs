@@ -131,7 +131,9 @@ impl Vgic {
 
     /// Reads `ICFGR<number>`: bit 1 of each pair is set for edge-triggered ones.
     pub(crate) fn read_config(&self, vcpu: VcpuId, number: usize) -> u32 {
-        let edge = self.bank(vcpu, number / 2).map_or(0, |bank| bank.edge);
+        let edge = self
+            .bank(vcpu, number / 2)
+            .map_or(0, |bank| bank.edge & !bank.shown_level);
         let half = edge >> (16 * (number % 2)) & 0xffff;
         each_bit(half).fold(0, |value, bit| value | (bit * bit) << 1)
     }
@@ -150,6 +152,9 @@ impl Vgic {
             return Effect::NONE;
         };
         let edge = bank.edge & !written | (half << shift) & written;
+        let fixed = bank.only_edges & written;
+        bank.shown_level = bank.shown_level & !fixed | !edge & fixed;
+        let edge = edge | fixed;
         let changed = edge ^ bank.edge;
         bank.edge = edge;
         // A list register was loaded by the old rule, and a high line now counts or no longer.

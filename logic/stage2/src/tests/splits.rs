@@ -108,3 +108,15 @@ fn remapping_a_hole_maps_it() {
     assert_eq!(stage2.counts(), [1, 0, 1, 2]);
     assert!(mem.invalidations.is_empty());
 }
+
+#[test]
+fn a_page_that_is_away_for_a_while_leaves_its_table() {
+    let (mut mem, mut stage2) = tables();
+    stage2.map_ram(&mut mem, GIB, GIB, KIB4).unwrap();
+    let tables = mem.tables_in_use();
+    stage2.unmap_for_a_while(&mut mem, Ipa(GIB), KIB4).unwrap();
+    assert_eq!(stage2.translate(&mem, Ipa(GIB)), None);
+    assert_eq!(mem.tables_in_use(), tables);
+    stage2.unmap(&mut mem, Ipa(GIB), KIB4).unwrap();
+    assert_eq!(mem.tables_in_use(), 0);
+}

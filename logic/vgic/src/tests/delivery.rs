@@ -234,3 +234,27 @@ fn a_vcpu_that_is_turned_on_has_nothing_pending() {
     assert_eq!(lrs.len(), 1, "the SPI is the distributor's");
     assert_eq!(lrs[0].intid(), EDGE);
 }
+
+#[test]
+fn an_interrupt_of_edges_alone_ends_without_a_word_and_shows_what_was_programmed() {
+    const UPCALL: IntId = IntId(31);
+    let mut vgic = started(V3, 2, 32);
+    vgic.only_edges(UPCALL);
+    let _ = enable(&mut vgic, CPU1, UPCALL);
+    let config = |vgic: &Vgic| vgic.read_config(CPU1, 1) >> 31;
+    assert_eq!(config(&vgic), 0, "level-sensitive at reset");
+    let _ = vgic.raise(CPU1, UPCALL);
+    let mut lrs = flush(&mut vgic, CPU1);
+    assert!(!lrs[0].signals_end());
+    acknowledge(&mut lrs[0]);
+    let _ = vgic.sync(CPU1, &lrs);
+    // While it is active the next one comes along.
+    let _ = vgic.raise(CPU1, UPCALL);
+    let lrs = flush(&mut vgic, CPU1);
+    assert!(lrs[0].is_active() && lrs[0].is_pending() && !lrs[0].signals_end());
+    for (value, shown) in [(1 << 31, 1), (0, 0)] {
+        let _ = vgic.write_config(CPU1, 1, value);
+        assert_eq!(config(&vgic), shown);
+    }
+    assert!(!flush(&mut vgic, CPU1)[0].signals_end());
+}
