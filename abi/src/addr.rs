@@ -95,8 +95,20 @@ impl Range {
     }
 
     /// Whether the byte at `address` lies in it.
+    #[inline]
     pub const fn has(self, address: u64) -> bool {
-        self.start <= address && address < self.end()
+        self.offset(address).is_some()
+    }
+
+    /// How far behind the start `address` is, if it lies in it.
+    #[inline]
+    pub const fn offset(self, address: u64) -> Option<u64> {
+        let offset = address.wrapping_sub(self.start);
+        if offset < self.size {
+            Some(offset)
+        } else {
+            None
+        }
     }
 }
 

@@ -24,10 +24,10 @@ pub fn handle(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
     let Some((domain, _)) = cpu.resident() else {
         return Next::Choose;
     };
-    if abort.kind != AbortKind::Stage2 {
+    if abort.kind() != AbortKind::Stage2 {
         return retry_or_refuse(cpu, abort);
     }
-    match abort.transfer {
+    match abort.transfer() {
         Some(transfer) => access(cpu, domain, abort, transfer),
         None => write_back(cpu, domain, abort),
     }
@@ -43,7 +43,7 @@ fn retry_or_refuse(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
     } else {
         Direction::Read
     };
-    if abort.kind != AbortKind::Other && guest_memory::is_mapped(cpu, abort.address, direction) {
+    if abort.kind() != AbortKind::Other && guest_memory::is_mapped(cpu, abort.address, direction) {
         return Next::Run;
     }
     refuse(cpu, abort)
@@ -83,16 +83,16 @@ fn fetch(cpu: &mut Cpu<'_>) -> Option<u32> {
 
 fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort, transfer: Transfer) -> Next {
     let address = abort.address;
-    if domain
-        .map
-        .uart
-        .is_some_and(|(window, _)| window.has(address.0))
+    if let Some((window, _)) = domain.map.uart
+        && let Some(offset) = window.offset(address.0)
     {
-        return uart(cpu, domain, abort, transfer);
+        return match transfer.direction() {
+            Direction::Read => uart_read(cpu, domain, abort, transfer, offset as u32),
+            Direction::Write => uart_write(cpu, domain, abort, transfer, offset as u32),
+        };
     }
-    if domain.map.distributor.has(address.0) {
-        let offset = (address.0 - domain.map.distributor.start()) as u32;
-        return gic(cpu, abort, transfer, Frame::Distributor(offset));
+    if let Some(offset) = domain.map.distributor.offset(address.0) {
+        return gic(cpu, abort, transfer, Frame::Distributor(offset as u32));
     }
     if let Some((target, offset)) = domain.map.redistributor(address)
         && domain.slot(target).is_some()
@@ -110,7 +110,7 @@ fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort, transfer: Trans
 
 #[cold]
 fn refuse(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
-    let direction = match abort.transfer.map(|transfer| transfer.direction()) {
+    let direction = match abort.transfer().map(|transfer| transfer.direction()) {
         Some(Direction::Read) => "read",
         Some(Direction::Write) => "write",
         None => "access",
@@ -275,31 +275,54 @@ const fn uart_width(width: Width) -> vuart::Width {
     }
 }
 
-fn uart(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort, transfer: Transfer) -> Next {
-    let Some((window, _)) = domain.map.uart else {
-        return Next::Run;
-    };
-    let offset = (abort.address.0 - window.start()) as u32;
+fn uart_read(
+    cpu: &mut Cpu<'_>,
+    domain: &Domain,
+    abort: &DataAbort,
+    transfer: Transfer,
+    offset: u32,
+) -> Next {
     let width = uart_width(transfer.width());
-    let value = match transfer.direction() {
-        Direction::Read => 0,
-        Direction::Write => stored(cpu, transfer) as u32,
+    let polled = {
+        let devices = domain.devices.lock(&mut cpu.token);
+        let uart = devices.uart.as_ref();
+        uart.and_then(|uart| uart.poll(offset, width))
     };
+    if let Some(value) = polled {
+        finish(cpu, transfer, u64::from(value));
+        return Next::Run;
+    }
+    let (wake, outcome) = {
+        let mut devices = domain.devices.lock(&mut cpu.token);
+        let mut outcome = Outcome::Refused;
+        let wake = devices.with_uart(domain, |uart| {
+            if let Ok(value) = uart.read(offset, width) {
+                outcome = Outcome::Done(u64::from(value));
+            }
+        });
+        (wake, outcome)
+    };
+    settle(cpu, abort, transfer, outcome);
+    cpu.wake(domain, wake)
+}
+
+fn uart_write(
+    cpu: &mut Cpu<'_>,
+    domain: &Domain,
+    abort: &DataAbort,
+    transfer: Transfer,
+    offset: u32,
+) -> Next {
+    let width = uart_width(transfer.width());
+    let value = stored(cpu, transfer) as u32;
     let mut sent = None;
     let (wake, outcome) = {
         let mut devices = domain.devices.lock(&mut cpu.token);
         let mut outcome = Outcome::Refused;
-        let wake = devices.with_uart(domain, |uart| match transfer.direction() {
-            Direction::Read => {
-                if let Ok(value) = uart.read(offset, width) {
-                    outcome = Outcome::Done(u64::from(value));
-                }
-            }
-            Direction::Write => {
-                if let Ok(wrote) = uart.write(offset, width, value) {
-                    sent = wrote.transmit;
-                    outcome = Outcome::Done(0);
-                }
+        let wake = devices.with_uart(domain, |uart| {
+            if let Ok(wrote) = uart.write(offset, width, value) {
+                sent = wrote.transmit;
+                outcome = Outcome::Done(0);
             }
         });
         (wake, outcome)

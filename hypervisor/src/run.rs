@@ -145,47 +145,56 @@ impl<'s> Cpu<'s> {
                 self.skip_instruction();
                 calls::call(self)
             }
-            other => self.refuse(other),
+            // What no guest may do: it gets the exception that it would get without a hypervisor.
+            Exit::Hvc(immediate) => self.refuse_hvc(immediate),
+            Exit::Smc(immediate) => self.refuse_smc(immediate),
+            Exit::FetchAbort(abort) => self.fetch_abort(&abort),
+            Exit::SError { syndrome } => self.pass_on_serror(syndrome),
+            Exit::Undefined { syndrome } => self.refuse_undefined(syndrome),
         }
     }
 
-    /// What no guest may do: it gets the exception that it would get without a hypervisor.
     #[cold]
-    fn refuse(&mut self, exit: Exit) -> Next {
-        match exit {
-            Exit::Hvc(immediate) => {
-                self.report(format_args!("HVC #{immediate:#x}: undefined\n"));
-                // The preferred return address of an undefined instruction is itself.
-                self.with_registers(|registers| registers.cpu.rewind_instruction());
-                self.inject_undefined();
-            }
-            Exit::Smc(immediate) => {
-                self.report(format_args!("SMC #{immediate:#x}: undefined\n"));
-                self.inject_undefined();
-            }
-            Exit::FetchAbort(abort) => self.fetch_abort(abort),
-            Exit::SError { syndrome } => {
-                self.report(format_args!("SError, syndrome {syndrome:#x}: passed on\n"));
-                self.with_registers(|registers| registers.cpu.inject_serror());
-            }
-            Exit::Undefined { syndrome } => {
-                self.report(format_args!("syndrome {syndrome:#x}: undefined\n"));
-                self.inject_undefined();
-            }
-            _ => {}
-        }
+    fn refuse_hvc(&mut self, immediate: u16) -> Next {
+        self.report(format_args!("HVC #{immediate:#x}: undefined\n"));
+        // The preferred return address of an undefined instruction is itself.
+        self.with_registers(|registers| registers.cpu.rewind_instruction());
+        self.inject_undefined();
         Next::Run
     }
 
-    fn fetch_abort(&mut self, abort: FetchAbort) {
+    #[cold]
+    fn refuse_smc(&mut self, immediate: u16) -> Next {
+        self.report(format_args!("SMC #{immediate:#x}: undefined\n"));
+        self.inject_undefined();
+        Next::Run
+    }
+
+    #[cold]
+    fn pass_on_serror(&mut self, syndrome: u64) -> Next {
+        self.report(format_args!("SError, syndrome {syndrome:#x}: passed on\n"));
+        self.with_registers(|registers| registers.cpu.inject_serror());
+        Next::Run
+    }
+
+    #[cold]
+    fn refuse_undefined(&mut self, syndrome: u64) -> Next {
+        self.report(format_args!("syndrome {syndrome:#x}: undefined\n"));
+        self.inject_undefined();
+        Next::Run
+    }
+
+    #[cold]
+    fn fetch_abort(&mut self, abort: &FetchAbort) -> Next {
         if guest_memory::is_mapped(self, abort.address, machine::exit::Direction::Read) {
-            return;
+            return Next::Run;
         }
         self.report(format_args!(
             "fetch from {}, syndrome {:#x}: nothing is there\n",
             abort.address, abort.syndrome
         ));
         self.inject(FETCH_ABORT, abort.virtual_address);
+        Next::Run
     }
 
     /// Gives the guest an external abort for a data access to `address`.

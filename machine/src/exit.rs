@@ -174,13 +174,51 @@ pub struct DataAbort {
     pub address: Ipa,
     /// The guest virtual address.
     pub virtual_address: u64,
-    /// The syndrome's description of the access; `None` for pairs, exclusives and write-back forms.
-    pub transfer: Option<Transfer>,
-    /// The whole syndrome, for messages.
+    /// `ESR_EL2`.
     pub syndrome: u64,
+}
+
+impl DataAbort {
+    /// A refused access at `address` that the syndrome describes as `transfer`, or does not describe,
+    /// with stage 1 off; as the hardware would report it, for tests.
+    pub const fn refused(address: Ipa, transfer: Option<Transfer>) -> Self {
+        let described = match transfer {
+            Some(transfer) => ISS_VALID | transfer.0 as u64,
+            None => 0,
+        };
+        Self {
+            address,
+            virtual_address: address.0,
+            syndrome: EC_DATA_ABORT_LOWER << 26 | 1 << 25 | described | TRANSLATION_FAULT_3,
+        }
+    }
+
+    /// The syndrome's description of the access; `None` for pairs, exclusives and write-back forms.
+    #[inline]
+    pub const fn transfer(&self) -> Option<Transfer> {
+        if self.syndrome & ISS_VALID != 0 {
+            Some(Transfer(self.syndrome as u32))
+        } else {
+            None
+        }
+    }
+
     /// Whether it is a translation or permission fault of stage 2 on the access itself (not on a
     /// stage-1 table walk, not an external abort or a cache operation).
-    pub kind: AbortKind,
+    #[inline]
+    pub const fn kind(&self) -> AbortKind {
+        // DFSC 0b0001LL translation, 0b0010LL access flag, 0b0011LL permission fault.
+        let stage2_fault = matches!(self.syndrome >> 2 & 0xf, 1..=3);
+        if self.syndrome & S1_TABLE_WALK != 0 {
+            AbortKind::TableWalk
+        } else if self.syndrome & CACHE_MAINTENANCE != 0 {
+            AbortKind::CacheMaintenance
+        } else if stage2_fault {
+            AbortKind::Stage2
+        } else {
+            AbortKind::Other
+        }
+    }
 }
 
 /// What sort of abort came.
@@ -274,13 +312,18 @@ const EC_DATA_ABORT_LOWER: u64 = 0x24;
 const ISS_VALID: u64 = 1 << 24;
 const S1_TABLE_WALK: u64 = 1 << 7;
 const CACHE_MAINTENANCE: u64 = 1 << 8;
+const TRANSLATION_FAULT_3: u64 = 7;
 
 /// Decodes a synchronous exit. `far` is `FAR_EL2` and `hpfar` `HPFAR_EL2`.
 #[inline]
 pub fn decode(esr: u64, far: u64, hpfar: u64) -> Exit {
     match esr >> 26 & 0x3f {
         EC_HVC64 => Exit::Hvc(esr as u16),
-        EC_DATA_ABORT_LOWER => Exit::DataAbort(data_abort(esr, far, hpfar)),
+        EC_DATA_ABORT_LOWER => Exit::DataAbort(DataAbort {
+            address: fault_address(far, hpfar),
+            virtual_address: far,
+            syndrome: esr,
+        }),
         EC_SYSREG => Exit::Sysreg(SysregAccess {
             register: Sysreg::from_syndrome(esr),
             direction: if esr & 1 != 0 {
@@ -307,28 +350,6 @@ fn fault_address(far: u64, hpfar: u64) -> Ipa {
     Ipa((hpfar & 0xfff_ffff_fff0) << 8 | far & 0xfff)
 }
 
-fn data_abort(esr: u64, far: u64, hpfar: u64) -> DataAbort {
-    let transfer = (esr & ISS_VALID != 0).then_some(Transfer(esr as u32));
-    // DFSC 0b0001LL translation, 0b0010LL access flag, 0b0011LL permission fault.
-    let stage2_fault = matches!(esr >> 2 & 0xf, 1..=3);
-    let kind = if esr & S1_TABLE_WALK != 0 {
-        AbortKind::TableWalk
-    } else if esr & CACHE_MAINTENANCE != 0 {
-        AbortKind::CacheMaintenance
-    } else if stage2_fault {
-        AbortKind::Stage2
-    } else {
-        AbortKind::Other
-    };
-    DataAbort {
-        address: fault_address(far, hpfar),
-        virtual_address: far,
-        transfer,
-        syndrome: esr,
-        kind,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,8 +374,8 @@ mod tests {
             panic!("not a data abort");
         };
         assert_eq!(abort.address, Ipa(0x2200_0018));
-        assert_eq!(abort.kind, AbortKind::Stage2);
-        let transfer = abort.transfer.unwrap();
+        assert_eq!(abort.kind(), AbortKind::Stage2);
+        let transfer = abort.transfer().unwrap();
         assert_eq!((transfer.width(), transfer.register()), (Width::Word, 3));
         assert_eq!(transfer.direction(), Direction::Read);
     }
@@ -362,7 +383,7 @@ mod tests {
     #[test]
     fn faults_that_are_no_device_access_are_told_apart() {
         let kind = |bits: u64| match decode(0x24 << 26 | bits, 0, 0) {
-            Exit::DataAbort(abort) => abort.kind,
+            Exit::DataAbort(abort) => abort.kind(),
             other => panic!("{other:?}"),
         };
         assert_eq!(kind(S1_TABLE_WALK | 7), AbortKind::TableWalk);

@@ -111,7 +111,9 @@ pub fn host_token() -> Token<Unlocked> {
     Token::new()
 }
 
-/// A ticket spin lock of rank `R` around a `T`: first come, first served.
+/// A ticket spin lock of rank `R` around a `T`: first come, first served. Laid out so that the tickets
+/// are reached by the shortest instructions.
+#[repr(C)]
 pub struct Lock<T, R: Rank> {
     next: AtomicU32,
     serving: AtomicU32,

@@ -2,7 +2,7 @@
 
 use abi::Ipa;
 use abi::arm::VPL011;
-use machine::exit::{AbortKind, DataAbort, Exit};
+use machine::exit::{DataAbort, Exit};
 
 use crate::bench::{Bench, ENTRY, Setup, Who};
 
@@ -15,13 +15,7 @@ fn execute(bench: &mut Bench, instruction: u32, address: u64) {
         guest.set_pc(ENTRY);
         guest.set_x(1, address);
         guest.set_x(2, u64::from(b'!'));
-        Some(Exit::DataAbort(DataAbort {
-            address: Ipa(address),
-            virtual_address: address,
-            transfer: None,
-            syndrome: 0x9200_0007,
-            kind: AbortKind::Stage2,
-        }))
+        Some(Exit::DataAbort(DataAbort::refused(Ipa(address), None)))
     });
 }
 

@@ -15,7 +15,7 @@
 
 use crate::fifo::Fifo;
 use crate::registers::{
-    DATA_OVERRUN, Fault, Register, SETTINGS, SETTINGS_AT_RESET, STATUS_OVERRUN, Width, flag,
+    DATA_OVERRUN, FLAGS, Fault, Register, SETTINGS, SETTINGS_AT_RESET, STATUS_OVERRUN, Width, flag,
     interrupt,
 };
 
@@ -126,6 +126,16 @@ impl Vuart {
             Register::Id(value) => u32::from(value),
         };
         Ok(value & lane)
+    }
+
+    /// What a read of `width` at `offset` gives if it is one of FR, which drivers poll: the short way to
+    /// what [`read`](Self::read) says of it.
+    #[inline]
+    pub fn poll(&self, offset: u32, width: Width) -> Option<u32> {
+        if offset != FLAGS {
+            return None;
+        }
+        width.lane().ok().map(|lane| self.flags() & lane)
     }
 
     /// The guest writes the low `width` of `value` at `offset` bytes into the frame. Unknown
@@ -251,6 +261,9 @@ impl Vuart {
     }
 
     fn flags(&self) -> u32 {
+        if self.rx.is_empty() && self.tx.is_empty() {
+            return flag::RX_EMPTY | flag::TX_EMPTY;
+        }
         bit(self.rx.is_empty(), flag::RX_EMPTY)
             | bit(self.rx.len() >= RX_FIFO_DEPTH, flag::RX_FULL)
             | bit(self.tx.is_empty(), flag::TX_EMPTY)

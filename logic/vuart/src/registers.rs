@@ -33,6 +33,9 @@ impl Width {
     }
 }
 
+/// The offset of FR.
+pub(crate) const FLAGS: u32 = 0x18;
+
 /// Bits of FR, the flag register (DDI 0183, 3.3.3).
 pub(crate) mod flag {
     pub(crate) const BUSY: u32 = 1 << 3;
@@ -87,7 +90,7 @@ impl Register {
         Some(match offset {
             0x00 => Register::Data,
             0x04 => Register::ReceiveStatus,
-            0x18 => Register::Flags,
+            FLAGS => Register::Flags,
             0x20 => Register::Setting(0, 0xff),
             0x24 => Register::Setting(1, 0xffff),
             0x28 => Register::Setting(2, 0x3f),

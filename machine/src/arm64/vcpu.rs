@@ -225,13 +225,14 @@ impl Vcpu {
     /// Runs the guest until something needs the hypervisor. It must be the resident vCPU.
     #[inline]
     pub fn run(&mut self) -> Exit {
-        // SAFETY: `enter_guest` saves and restores what the calling convention asks for. The frame
-        // is this vCPU's, borrowed mutably for the whole run. That the guest cannot reach memory of
-        // EL2 rests on code outside this crate: on `Stage2Base` being that of tables in a
+        // SAFETY: `enter_guest` keeps x19 and the stack, and all other registers are declared to be
+        // lost (FP/SIMD registers are not used at EL2). The frame is this vCPU's, borrowed mutably
+        // for the whole run. That the guest cannot reach memory of EL2 rests on code outside this
+        // crate: on `Stage2Base` being that of tables in a
         // `TablePool`, and on what is written into these mapping only RAM of an `Extent` that the
         // domain owns, which is released after all TLB entries for it are dropped, and devices that
         // do not write memory on their own. `logic/stage2` and `hypervisor::domain` keep to that.
-        match unsafe { enter_guest(self) } {
+        match unsafe { enter(self) } {
             EXIT_INTERRUPT => Exit::Interrupt,
             EXIT_SERROR => Exit::SError {
                 syndrome: read!("esr_el2"),
@@ -321,19 +322,38 @@ unsafe extern "C" {
     fn enter_guest(frame: *mut Vcpu) -> u64;
 }
 
+/// Calls `enter_guest`, which keeps hardly any register: what the caller needs it stores itself, which
+/// is less than what a function has to keep.
+///
+/// # Safety
+/// `frame` is that of the resident vCPU, and nobody else's meanwhile.
+#[inline(always)]
+unsafe fn enter(frame: *mut Vcpu) -> u64 {
+    let stopped;
+    // SAFETY: as this function's.
+    unsafe {
+        core::arch::asm!(
+            "bl {enter_guest}",
+            enter_guest = sym enter_guest,
+            inout("x0") frame as u64 => stopped,
+            out("x1") _, out("x2") _, out("x3") _, out("x4") _, out("x5") _, out("x6") _,
+            out("x7") _, out("x8") _, out("x9") _, out("x10") _, out("x11") _, out("x12") _,
+            out("x13") _, out("x14") _, out("x15") _, out("x16") _, out("x17") _, out("x18") _,
+            out("x20") _, out("x21") _, out("x22") _, out("x23") _, out("x24") _, out("x25") _,
+            out("x26") _, out("x27") _, out("x28") _, out("x30") _,
+        );
+    }
+    stopped
+}
+
 global_asm!(
     r#"
     .text
     .balign 64
     .global enter_guest
 enter_guest:
-    stp     x29, x30, [sp, #-112]!
-    stp     x19, x20, [sp, #16]
-    stp     x21, x22, [sp, #32]
-    stp     x23, x24, [sp, #48]
-    stp     x25, x26, [sp, #64]
-    stp     x27, x28, [sp, #80]
-    str     x0, [sp, #96]
+    stp     x29, x30, [sp, #-32]!
+    stp     x19, x0, [sp, #16]
     ldp     x1, x2, [x0, #{pc}]
     msr     elr_el2, x1
     msr     spsr_el2, x2
@@ -371,7 +391,7 @@ enter_guest:
     .endm
 
 guest_stopped:
-    ldr     x0, [sp, #(16 + 96)]
+    ldr     x0, [sp, #(16 + 24)]
     stp     x2, x3, [x0, #16]
     stp     x4, x5, [x0, #32]
     stp     x6, x7, [x0, #48]
@@ -393,12 +413,8 @@ guest_stopped:
     mrs     x3, spsr_el2
     stp     x2, x3, [x0, #{pc}]
     mov     x0, x1
-    ldp     x19, x20, [sp, #16]
-    ldp     x21, x22, [sp, #32]
-    ldp     x23, x24, [sp, #48]
-    ldp     x25, x26, [sp, #64]
-    ldp     x27, x28, [sp, #80]
-    ldp     x29, x30, [sp], #112
+    ldr     x19, [sp, #16]
+    ldp     x29, x30, [sp], #32
     ret
 
 own_exception:

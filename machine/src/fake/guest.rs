@@ -12,8 +12,7 @@ use super::host::{Machine, here};
 use super::translation::{Mapped, walk};
 use super::vcpu::{El1, Vcpu};
 use crate::exit::{
-    AbortKind, DataAbort, Direction, Exit, Extend, FetchAbort, Sysreg, SysregAccess, Transfer,
-    Width,
+    DataAbort, Direction, Exit, Extend, FetchAbort, Sysreg, SysregAccess, Transfer, Width,
 };
 
 /// Which vCPU: its domain's VMID and its MPIDR affinity.
@@ -169,13 +168,7 @@ impl<'a> Guest<'a> {
                 self.access_ram(mapped, transfer);
                 None
             }
-            None => Some(Exit::DataAbort(DataAbort {
-                address,
-                virtual_address: address.0,
-                transfer: Some(transfer),
-                syndrome: 0x9380_0007 | (transfer.direction() as u64) << 6,
-                kind: AbortKind::Stage2,
-            })),
+            None => Some(Exit::DataAbort(DataAbort::refused(address, Some(transfer)))),
         }
     }
 

@@ -8,15 +8,40 @@ use lifecycle::psci::{Call, MIGRATION_NOT_REQUIRED, decode, features};
 use crate::run::{Cpu, Next};
 
 /// Performs the call that the resident guest's registers describe.
+#[inline]
 pub fn call(cpu: &mut Cpu<'_>) -> Next {
+    // What a guest asks most often, ahead of the decoder that knows it all.
+    match cpu.with_registers(|registers| registers.cpu.register(0) as u32) {
+        Some(psci::VERSION) => cpu.answer(psci::VERSION_1_1),
+        Some(smccc::VERSION) => cpu.answer(smccc::VERSION_1_2),
+        Some(psci::AFFINITY_INFO_64) => affinity_of_call(cpu),
+        Some(function) => call_with_arguments(cpu, function),
+        None => Next::Choose,
+    }
+}
+
+fn affinity_of_call(cpu: &mut Cpu<'_>) -> Next {
     let arguments = cpu.with_registers(|registers| {
         let x = |index| registers.cpu.register(index);
-        (x(0), [x(1), x(2), x(3)])
+        // The level is a 32-bit argument of either convention.
+        (x(1), u64::from(x(2) as u32))
     });
-    let Some((function, arguments)) = arguments else {
+    match arguments {
+        Some((target, lowest_level)) => affinity_info(cpu, target, lowest_level),
+        None => Next::Choose,
+    }
+}
+
+#[inline(never)]
+fn call_with_arguments(cpu: &mut Cpu<'_>, function: u32) -> Next {
+    let arguments = cpu.with_registers(|registers| {
+        let x = |index| registers.cpu.register(index);
+        [x(1), x(2), x(3)]
+    });
+    let Some(arguments) = arguments else {
         return Next::Choose;
     };
-    let call = decode(function as u32, arguments);
+    let call = decode(function, arguments);
     match call {
         Call::Version => cpu.answer(psci::VERSION_1_1),
         Call::SmcccVersion => cpu.answer(smccc::VERSION_1_2),
@@ -39,7 +64,6 @@ pub fn call(cpu: &mut Cpu<'_>) -> Next {
         Call::SystemSuspend { .. } => cpu.answer(sign_extend(psci::NOT_SUPPORTED)),
         Call::Unknown => {
             // Every kernel asks for services that may not be there: worth a line, but no warning.
-            let function = function as u32;
             cpu.remark(
                 Level::Info,
                 format_args!("unknown SMC or HVC function {function:#x}\n"),

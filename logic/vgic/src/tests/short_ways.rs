@@ -68,7 +68,8 @@ impl Hardware {
 
     fn go_on(&mut self, vcpu: VcpuId, quick: Quick) {
         match quick {
-            Quick::Done if self.cpu(vcpu).outdated => {}
+            // Nothing was loaded, and the guest may have taken all that had room.
+            Quick::Done if self.cpu(vcpu).outdated || self.vgic.overflowed(vcpu) => {}
             Quick::Done => self.check_loaded(vcpu),
             Quick::Flush(effect) => {
                 self.note(effect);
