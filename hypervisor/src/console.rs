@@ -10,7 +10,8 @@ use core::fmt::{self, Write};
 
 use ::console::{
     Decision, Focus, Focused, FocusedPrefix, Input, LINE_MAX, Level, LineAssembler, Now, Origin,
-    OutputRing, Prefix, RateLimit, Screen, Stamp, Switched, Text, Thresholds, Timestamps, Writer,
+    OutputRing, Prefix, RateLimit, Screen, Sink, Stamp, Switched, Text, Thresholds, Timestamps,
+    Writer,
 };
 use machine::timer;
 use machine::uart::{Uart, WantRoom};
@@ -46,6 +47,49 @@ struct Guest {
     lines: LineAssembler,
     hypercall_lines: LineAssembler,
     limit: RateLimit,
+}
+
+/// How a domain writes.
+#[derive(Clone, Copy)]
+enum Way {
+    Uart,
+    Hypercall,
+}
+
+impl Guest {
+    fn lines_of(&mut self, way: Way) -> &mut LineAssembler {
+        match way {
+            Way::Uart => &mut self.lines,
+            Way::Hypercall => &mut self.hypercall_lines,
+        }
+    }
+}
+
+/// Output of the domain with the focus: while nothing waits in the ring it goes past it.
+struct Direct<'a> {
+    ring: &'a mut OutputRing<RING_BYTES>,
+    uart: Option<Uart>,
+    origin: Origin,
+}
+
+impl Sink for Direct<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        if let Some(uart) = self.uart
+            && self.ring.is_empty()
+        {
+            while let Some((byte, behind)) = rest.split_first()
+                && uart.has_room()
+            {
+                uart.send(*byte);
+                rest = behind;
+            }
+        }
+        if !rest.is_empty() {
+            self.ring.sink(self.origin).put(rest);
+        }
+    }
 }
 
 /// Whether a domain may go on writing.
@@ -188,45 +232,69 @@ impl Console {
 
     /// A domain wrote `byte` to its UART.
     pub fn guest_byte(&mut self, domain: DomId, byte: u8) -> Flow {
-        let stamp = self.stamp();
-        let focused = self.focus.of(domain);
-        let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) else {
-            return Flow::Open;
-        };
-        let origin = Origin::Domain(domain);
-        let mut sink = self.ring.sink(origin);
-        let mut terminal = self.screen.writer(origin, &mut sink);
-        guest.lines.push(byte, focused, &stamp, &mut terminal);
-        if focused == Focused::Yes || byte == b'\n' || !self.ring.is_empty() {
-            self.pump();
-        }
+        self.write(domain, &[byte], Way::Uart);
         self.flow(domain)
     }
 
     /// A domain wrote `bytes` by hypercall. Without the focus they appear only if debug messages
     /// of guests do.
     pub fn guest_write(&mut self, domain: DomId, bytes: &[u8]) {
-        let stamp = self.stamp();
-        let focused = self.focus.of(domain);
-        if focused == Focused::No && self.style.guest.upper <= Level::Debug as u8 {
-            return;
+        let shown = self.style.guest.upper > Level::Debug as u8;
+        if shown || self.focus.of(domain) == Focused::Yes {
+            self.write(domain, bytes, Way::Hypercall);
         }
+    }
+
+    #[inline]
+    fn write(&mut self, domain: DomId, bytes: &[u8], way: Way) {
+        let focused = self.focus.of(domain);
         let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) else {
             return;
         };
+        let lines = guest.lines_of(way);
+        let origin = Origin::Domain(domain);
+        if focused == Focused::Yes {
+            let mut out = Direct {
+                ring: &mut self.ring,
+                uart: self.uart,
+                origin,
+            };
+            let mut terminal = self.screen.writer(origin, &mut out);
+            if lines.pass_on(bytes, &mut terminal) {
+                return self.pump_rest();
+            }
+        }
+        self.assemble(domain, bytes, way, focused);
+    }
+
+    /// Writes what becomes lines of its own, or begins one.
+    #[inline(never)]
+    fn assemble(&mut self, domain: DomId, bytes: &[u8], way: Way, focused: Focused) {
+        let stamp = self.stamp();
+        let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) else {
+            return;
+        };
+        let lines = guest.lines_of(way);
         let origin = Origin::Domain(domain);
         let mut sink = self.ring.sink(origin);
         let mut terminal = self.screen.writer(origin, &mut sink);
         for byte in bytes {
-            guest
-                .hypercall_lines
-                .push(*byte, focused, &stamp, &mut terminal);
+            lines.push(*byte, focused, &stamp, &mut terminal);
         }
-        self.pump();
+        self.pump_rest();
     }
 
+    /// Gives what waits to the UART, if anything does.
+    #[inline]
+    fn pump_rest(&mut self) {
+        if !self.ring.is_empty() {
+            self.pump();
+        }
+    }
+
+    #[inline]
     fn flow(&self, domain: DomId) -> Flow {
-        if self.ring.admit(domain, LINE_MAX) {
+        if self.ring.is_empty() || self.ring.admit(domain, LINE_MAX) {
             Flow::Open
         } else {
             Flow::Congested

@@ -9,51 +9,43 @@ use crate::keys;
 use crate::mmio;
 use crate::run::{Cpu, Next};
 
-/// The most interrupts taken in one go, which bounds the exit.
-const MOST_AT_ONCE: usize = 16;
 /// The most typed bytes taken in one go.
 const MOST_TYPED: usize = 32;
 
-/// Takes all pending interrupts.
+/// Takes the pending interrupt. There is hardly ever a second one; it would be the next exit.
 pub fn handle(cpu: &mut Cpu<'_>) -> Next {
-    let mut next = Next::Run;
-    for _ in 0..MOST_AT_ONCE {
-        let system = cpu.system;
-        let Some(interrupt) = system.gic.acknowledge() else {
-            break;
-        };
-        let intid = interrupt.intid();
-        system.gic.drop_priority(interrupt);
-        let interrupts = system.interrupts;
-        let mut ended_by_guest = false;
-        let after = if intid == interrupts.virtual_timer {
-            let after = cpu.virtual_timer_fired();
-            ended_by_guest = after.is_some();
-            after.unwrap_or(Next::Choose)
-        } else if intid == KICK {
-            machine::cpu::stop_if_panicked();
-            // Acquire: pairs with the release in `System::kick_to_choose`.
-            if cpu.shared.choose.swap(false, Ordering::Acquire) {
-                Next::Choose
-            } else {
-                Next::Run
-            }
-        } else if intid == interrupts.timer {
-            cpu.timer_fired()
-        } else if intid == interrupts.maintenance {
-            cpu.refill()
-        } else if Some(intid) == interrupts.uart {
-            uart(cpu)
+    let system = cpu.system;
+    let Some(interrupt) = system.gic.acknowledge() else {
+        return Next::Run;
+    };
+    let intid = interrupt.intid();
+    system.gic.drop_priority(interrupt);
+    let interrupts = &system.interrupts;
+    let next = if intid == interrupts.virtual_timer {
+        if let Some(next) = cpu.virtual_timer_fired() {
+            // The guest itself ends it.
+            return next;
+        }
+        Next::Choose
+    } else if intid == KICK {
+        machine::cpu::stop_if_panicked();
+        // Acquire: pairs with the release in `System::kick_to_choose`.
+        let choose = &cpu.shared.choose;
+        if choose.load(Ordering::Acquire) && choose.swap(false, Ordering::Acquire) {
+            Next::Choose
         } else {
             Next::Run
-        };
-        if !ended_by_guest {
-            system.gic.deactivate(interrupt);
         }
-        if after == Next::Choose {
-            next = Next::Choose;
-        }
-    }
+    } else if intid == interrupts.timer {
+        cpu.timer_fired()
+    } else if intid == interrupts.maintenance {
+        cpu.refill()
+    } else if Some(intid) == interrupts.uart {
+        uart(cpu)
+    } else {
+        Next::Run
+    };
+    system.gic.deactivate(interrupt);
     next
 }
 

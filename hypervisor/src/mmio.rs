@@ -158,11 +158,12 @@ enum Frame {
     Redistributor(VcpuId, u32),
 }
 
+#[inline]
 fn gic(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, frame: Frame) -> Next {
-    let width = gic_width(transfer.width());
     match transfer.direction() {
-        Direction::Read => gic_read(cpu, abort, transfer, frame, width),
-        Direction::Write => gic_write(cpu, abort, transfer, frame, width),
+        Direction::Read if frame.is_state() => gic_read_state(cpu, abort, transfer, frame),
+        Direction::Read => gic_read(cpu, abort, transfer, frame),
+        Direction::Write => gic_write(cpu, abort, transfer, frame),
     }
 }
 
@@ -177,39 +178,35 @@ impl Frame {
     }
 }
 
-fn gic_read(
-    cpu: &mut Cpu<'_>,
-    abort: &DataAbort,
-    transfer: Transfer,
-    frame: Frame,
-    width: vgic::Width,
-) -> Next {
-    let read = |devices: &mut Emulated, vcpu| match frame {
-        Frame::Distributor(offset) => devices.vgic.read_distributor(vcpu, offset, width),
-        Frame::Redistributor(target, offset) => {
-            devices.vgic.read_redistributor(target, offset, width)
+impl Emulated {
+    #[inline]
+    fn read(&mut self, frame: Frame, vcpu: VcpuId, width: vgic::Width) -> Outcome {
+        let result = match frame {
+            Frame::Distributor(offset) => self.vgic.read_distributor(vcpu, offset, width),
+            Frame::Redistributor(target, offset) => {
+                self.vgic.read_redistributor(target, offset, width)
+            }
+        };
+        match result {
+            Ok(value) => Outcome::Done(value),
+            Err(_) => Outcome::Refused,
         }
-    };
-    let (next, result) = if frame.is_state() {
-        gic_read_state(cpu, frame, read)
-    } else {
-        (Next::Run, cpu.peek_vgic(read))
-    };
-    let outcome = match result {
-        Some(Ok(value)) => Outcome::Done(value),
-        _ => Outcome::Refused,
-    };
-    settle(cpu, abort, transfer, outcome);
-    next
+    }
+}
+
+#[inline(never)]
+fn gic_read(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, frame: Frame) -> Next {
+    let width = gic_width(transfer.width());
+    let outcome = cpu.peek_vgic(|devices, vcpu| devices.read(frame, vcpu, width));
+    settle(cpu, abort, transfer, outcome.unwrap_or(Outcome::Refused));
+    Next::Run
 }
 
 /// Reads pending or active state: that of this vCPU is exact, and others that hold some of it are
 /// told to bring theirs up to date, so that a guest that polls sees it.
-fn gic_read_state<T>(
-    cpu: &mut Cpu<'_>,
-    frame: Frame,
-    read: impl FnOnce(&mut Emulated, VcpuId) -> T,
-) -> (Next, Option<T>) {
+#[inline(never)]
+fn gic_read_state(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, frame: Frame) -> Next {
+    let width = gic_width(transfer.width());
     let (next, result) = cpu.with_devices(|devices, vcpu| {
         let holders = match frame {
             Frame::Distributor(offset) => devices.vgic.distributor_read_kicks(vcpu, offset),
@@ -217,22 +214,19 @@ fn gic_read_state<T>(
                 devices.vgic.redistributor_read_kicks(vcpu, target, offset)
             }
         };
-        (Effect::NONE, (read(devices, vcpu), holders))
+        (Effect::NONE, (devices.read(frame, vcpu, width), holders))
     });
-    let (Some((value, holders)), Some((domain, _))) = (result, cpu.resident()) else {
-        return (next, None);
+    let (Some((outcome, holders)), Some((domain, _))) = (result, cpu.resident()) else {
+        return next;
     };
     let _ = cpu.notify(domain, holders, Changed::Pending);
-    (next, Some(value))
+    settle(cpu, abort, transfer, outcome);
+    next
 }
 
-fn gic_write(
-    cpu: &mut Cpu<'_>,
-    abort: &DataAbort,
-    transfer: Transfer,
-    frame: Frame,
-    width: vgic::Width,
-) -> Next {
+#[inline(never)]
+fn gic_write(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, frame: Frame) -> Next {
+    let width = gic_width(transfer.width());
     let value = stored(cpu, transfer);
     let write = |devices: &mut Emulated, vcpu| {
         let result = match frame {
@@ -275,6 +269,7 @@ const fn uart_width(width: Width) -> vuart::Width {
     }
 }
 
+#[inline(never)]
 fn uart_read(
     cpu: &mut Cpu<'_>,
     domain: &Domain,
@@ -306,6 +301,7 @@ fn uart_read(
     cpu.wake(domain, wake)
 }
 
+#[inline(never)]
 fn uart_write(
     cpu: &mut Cpu<'_>,
     domain: &Domain,

@@ -426,6 +426,15 @@ impl<'s> Cpu<'s> {
         self.armed = None;
         timer::set_deadline(None);
         let now = timer::now();
+        let due = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now);
+        if self.resident.is_none() || due(self.slice_end) || due(self.sleepers) {
+            return self.time_to_choose(now);
+        }
+        // Nothing but the resident guest's own timer.
+        sysreg::update_physical_timer(self)
+    }
+
+    fn time_to_choose(&mut self, now: u64) -> Next {
         let system = self.system;
         self.shared
             .queue

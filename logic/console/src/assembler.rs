@@ -63,6 +63,21 @@ impl LineAssembler {
         }
     }
 
+    /// The domain, which has the focus, writes `bytes`: as [`push`](Self::push) of each, but they stay
+    /// together. False, and nothing has happened, if more than they would appear.
+    #[inline]
+    pub fn pass_on(&mut self, bytes: &[u8], out: &mut Terminal<'_, impl Sink>) -> bool {
+        let Some(last) = bytes.last() else {
+            return true;
+        };
+        if !self.text.is_empty() || self.focused_prefix != FocusedPrefix::None {
+            return false;
+        }
+        out.raw(bytes);
+        self.raw = after(*last);
+        true
+    }
+
     /// Ends what is collected of a line: the domain gains or loses the focus, or ended. Nothing
     /// happens if nothing is.
     pub fn flush_partial(&mut self, stamp: &Stamp, out: &mut Terminal<'_, impl Sink>) {
@@ -77,10 +92,7 @@ impl LineAssembler {
             out.raw(Prefix::Hypervisor.text(stamp).as_bytes());
         }
         out.raw(&[byte]);
-        self.raw = match byte {
-            b'\n' => LineState::Start,
-            _ => LineState::Middle,
-        };
+        self.raw = after(byte);
     }
 
     fn collect(&mut self, byte: u8, stamp: &Stamp, out: &mut Terminal<'_, impl Sink>) {
@@ -104,5 +116,13 @@ impl LineAssembler {
         line.put(b"\r\n");
         self.text = Text::new();
         out.lines(line.as_bytes());
+    }
+}
+
+/// Where raw output is behind `byte`.
+const fn after(byte: u8) -> LineState {
+    match byte {
+        b'\n' => LineState::Start,
+        _ => LineState::Middle,
     }
 }

@@ -16,12 +16,7 @@ pub enum Width {
 impl Width {
     /// Bytes of an access: 1, 2, 4 or 8.
     pub const fn bytes(self) -> u32 {
-        match self {
-            Width::Byte => 1,
-            Width::Half => 2,
-            Width::Word => 4,
-            Width::Double => 8,
-        }
+        1 << self as u32
     }
 
     /// The width of an access of 1, 2, 4 or 8 bytes.
@@ -64,6 +59,7 @@ impl Widths {
     pub(crate) const WORD_OR_DOUBLE: Self = Self(4 | 8);
 
     /// Whether an access of `width` at `offset` is one of these, and aligned.
+    #[inline(always)]
     pub(crate) const fn check(self, offset: u32, width: Width) -> Result<(), Fault> {
         if offset & (width.bytes() - 1) != 0 {
             Err(Fault::Misaligned)

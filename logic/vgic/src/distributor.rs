@@ -69,6 +69,7 @@ impl Vgic {
         holders
     }
 
+    #[inline(always)]
     fn distributor_register(
         &self,
         vcpu: VcpuId,

@@ -52,6 +52,7 @@ pub(crate) enum Register {
 
 impl Register {
     /// The accesses that it takes.
+    #[inline(always)]
     pub(crate) const fn widths(self) -> Widths {
         match self {
             Register::Reserved => Widths::ANY,
@@ -72,6 +73,7 @@ pub(crate) const DISTRIBUTOR_V2_SIZE: u32 = 0x1000;
 pub(crate) const FRAME_SIZE: u32 = 0x1_0000;
 
 /// The blocks with interrupt state.
+#[inline(always)]
 const fn state(offset: u32) -> Register {
     let word = (offset as usize >> 2) & 0x1f;
     match offset {
@@ -105,6 +107,7 @@ pub(crate) const fn distributor_v2(offset: u32) -> Register {
 
 /// The GICv3 distributor. Affinity routing is always on, so the registers of private interrupts,
 /// targets and SGIs are reserved in it.
+#[inline(always)]
 pub(crate) const fn distributor_v3(offset: u32) -> Register {
     match offset & !3 {
         0x0000 => Register::Control,
@@ -123,6 +126,7 @@ pub(crate) const fn distributor_v3(offset: u32) -> Register {
 }
 
 /// A redistributor: the control frame, then the frame of SGIs and PPIs.
+#[inline(always)]
 pub(crate) const fn redistributor(offset: u32) -> Register {
     match offset & !3 {
         0x0000 => Register::Control,

@@ -78,6 +78,7 @@ impl Vgic {
         }
     }
 
+    #[inline(always)]
     fn redistributor_register(
         &self,
         target: VcpuId,

@@ -6,7 +6,7 @@ use crate::config::Version;
 use crate::effect::Effect;
 use crate::map::Bits;
 use crate::model::{Place, Vgic, implemented};
-use abi::{IntId, VcpuId, VcpuSet};
+use abi::VcpuId;
 
 impl Vgic {
     /// Reads a bit for each interrupt of a word.
@@ -93,20 +93,25 @@ impl Vgic {
         }
     }
 
-    /// Reads priorities of one or four interrupts.
+    /// Reads priorities of one or four interrupts, aligned.
     pub(crate) fn read_priorities(&self, vcpu: VcpuId, first: u32, width: Width) -> u64 {
-        let mut value = 0;
-        for n in 0..width.bytes() {
-            if let Some(at) = self.place(vcpu, IntId(first + n))
-                && let Some(bank) = self.bank(vcpu, at.word)
-            {
-                value |= u64::from(bank.priority_of(at.bit)) << (8 * n);
+        // Those of one access are in one word, and those that do not exist stay 0.
+        let bank = self.bank(vcpu, (first / 32) as usize);
+        let first = (first % 32) as usize;
+        match (bank, width) {
+            (None, _) => 0,
+            (Some(bank), Width::Word) => {
+                let four = bank
+                    .priority
+                    .get(first..)
+                    .and_then(|rest| rest.first_chunk());
+                four.map_or(0, |four| u64::from(u32::from_le_bytes(*four)))
             }
+            (Some(bank), _) => bank.priority.get(first).map_or(0, |one| u64::from(*one)),
         }
-        value
     }
 
-    /// Writes priorities of one or four interrupts.
+    /// Writes priorities of one or four interrupts, aligned.
     pub(crate) fn write_priorities(
         &mut self,
         vcpu: VcpuId,
@@ -114,19 +119,25 @@ impl Vgic {
         width: Width,
         value: u64,
     ) -> Effect {
-        let mut wake = VcpuSet::EMPTY;
+        let word = (first / 32) as usize;
+        let exist = implemented(word);
+        let Some(bank) = self.bank_mut(vcpu, word) else {
+            return Effect::NONE;
+        };
+        let mut changed = 0;
         for n in 0..width.bytes() {
-            let Some(at) = self.place(vcpu, IntId(first + n)) else {
-                continue;
-            };
-            if let Some(bank) = self.bank_mut(vcpu, at.word)
-                && bank.set_priority(at.bit, (value >> (8 * n)) as u8)
-                && bank.ready() & at.bit != 0
-            {
-                wake = wake.union(self.announce(vcpu, at.word, at.bit));
+            let bit = 1 << ((first + n) & 31);
+            if bit & exist != 0 && bank.set_priority(bit, (value >> (8 * n)) as u8) {
+                changed |= bit;
             }
         }
-        Effect { wake }
+        let reordered = changed & bank.ready();
+        if reordered == 0 {
+            return Effect::NONE;
+        }
+        Effect {
+            wake: self.announce(vcpu, word, reordered),
+        }
     }
 
     /// Reads `ICFGR<number>`: bit 1 of each pair is set for edge-triggered ones.
