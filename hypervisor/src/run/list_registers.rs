@@ -2,6 +2,7 @@
 //!
 //! List registers stay in the CPU across exits. Before the model is asked or changed by the resident
 //! vCPU they are read back, and only if that or the change concerns them are they written anew.
+//! Writes outside pending and active state read them back only if their effect concerns this vCPU.
 
 use abi::{CpuId, IntId, VcpuId, VcpuSet};
 use machine::atomic::{Ordering, fence};

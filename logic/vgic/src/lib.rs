@@ -13,6 +13,8 @@
 //!
 //! - After guest instructions of a vCPU ran and before the model is asked or changed *by that vCPU*
 //!   (a trapped access, WFI), the caller gives the vCPU's list registers to [`Vgic::sync`].
+//!   Writes outside pending and active state may come first, if `sync` comes before the `flush` that
+//!   their effect asks for.
 //! - Each operation returns an [`Effect`]: the vCPUs in its `wake` set must be woken if they wait, and
 //!   if they are resident on a CPU, that CPU does `sync` and [`Vgic::flush`] before it returns to them.
 //! - Before a vCPU becomes resident: `flush`. When it leaves its CPU: `sync`, then [`Vgic::unload`], so
