@@ -355,7 +355,25 @@ impl Console {
             }
             left -= 1;
         }
+        if self.ring.is_empty() {
+            self.own_up();
+        }
         self.want_room();
+    }
+
+    /// Says how much was lost while the ring was full, now that there is room to say so.
+    fn own_up(&mut self) {
+        let lost = self.ring.take_dropped();
+        if lost > 0 {
+            let mut text = Text::<MESSAGE_BYTES>::new();
+            let mut writer = Writer::new(&mut text, Prefix::Hypervisor, self.stamp());
+            // It is short enough.
+            let _ = write!(writer, "{lost} messages lost, as there was no room\n");
+            let mut sink = self.ring.sink(Origin::Hypervisor);
+            self.screen
+                .writer(Origin::Hypervisor, &mut sink)
+                .lines(text.as_bytes());
+        }
     }
 
     /// Asks for an interrupt when the UART has room, if anything or anybody waits for that.

@@ -3,8 +3,13 @@
 use ::console::{HELP, Key, key};
 use machine::Power;
 
+use abi::Port;
+
 use crate::domain::Domain;
 use crate::run::Cpu;
+
+/// Port numbers of a domain that are looked at for a key. More would be too long for an exit.
+const PORTS_SHOWN: u32 = 128;
 
 /// Obeys a key.
 pub fn press(cpu: &mut Cpu<'_>, byte: u8) {
@@ -16,10 +21,12 @@ pub fn press(cpu: &mut Cpu<'_>, byte: u8) {
                 describe(cpu, domain);
             }
         }
-        Some(Key::Events) => say(
-            cpu,
-            format_args!("'e' pressed: reserved for event channels\n"),
-        ),
+        Some(Key::Events) => {
+            let system = cpu.system;
+            for domain in &system.domains {
+                event_channels(cpu, domain);
+            }
+        }
         Some(Key::Reboot) => reboot(cpu),
         None => {}
     }
@@ -48,6 +55,42 @@ fn reboot(cpu: &mut Cpu<'_>) {
     match cpu.system.conduit {
         Some(conduit) => conduit.power(Power::Reset),
         None => say(cpu, format_args!("no firmware to ask for it\n")),
+    }
+}
+
+/// The open ones of a domain's first event channels. Pending is what waits for the guest.
+fn event_channels(cpu: &mut Cpu<'_>, domain: &Domain) {
+    let (fifo, count) = {
+        let events = domain.events.lock(&mut cpu.token);
+        (events.uses_fifo(), events.port_count())
+    };
+    let way = if fifo { "FIFO" } else { "2-level" };
+    let shown = count.min(PORTS_SHOWN);
+    say(
+        cpu,
+        format_args!(
+            "Event channels of {}: {way}, ports 0 to {}\n",
+            domain.id,
+            shown.saturating_sub(1)
+        ),
+    );
+    for port in (0..shown).map(Port) {
+        let (status, pending) = {
+            let events = domain.events.lock(&mut cpu.token);
+            (events.status(port), events.is_pending(port))
+        };
+        if let Ok(status) = status
+            && status.state.is_open()
+        {
+            let mark = if pending { "pending" } else { "quiet" };
+            say(
+                cpu,
+                format_args!(
+                    "  port {}: {mark}, {:?}, {}\n",
+                    port.0, status.state, status.vcpu
+                ),
+            );
+        }
     }
 }
 

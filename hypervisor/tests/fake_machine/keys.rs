@@ -1,9 +1,11 @@
 //! Keys typed at the hypervisor.
 
+use abi::Port;
 use machine::Power;
 use machine::host::Record;
 
 use crate::bench::{Bench, Setup};
+use crate::xen::{open_ipi, two};
 
 fn at_the_hypervisor() -> Bench {
     let mut bench = Setup::two().boot();
@@ -37,10 +39,26 @@ fn q_tells_about_domains_and_vcpus() {
 }
 
 #[test]
-fn other_keys_do_little() {
-    let mut bench = at_the_hypervisor();
+fn e_tells_about_open_event_channels() {
+    let mut bench = two();
+    let port = open_ipi(&mut bench, (1, 0), 0);
+    assert_eq!(port, Port(1));
+    bench.type_in("\x01\x01\x01\x01\x01\x01");
+    bench.output();
     bench.type_in("e");
-    assert!(bench.output().contains("reserved for event channels"));
+    let output = bench.output();
+    assert!(
+        output.contains("Event channels of d1: 2-level, ports 0 to 63\n"),
+        "{output}"
+    );
+    assert!(output.contains("  port 1: quiet, Ipi, v0\n"), "{output}");
+    assert!(!output.contains("port 0: "), "{output}");
+    assert!(!output.contains("port 2: "), "{output}");
+}
+
+#[test]
+fn other_keys_do_nothing() {
+    let mut bench = at_the_hypervisor();
     bench.type_in("z");
     assert_eq!(bench.output(), "");
 }

@@ -178,3 +178,24 @@ fn output_waits_for_the_uart_by_interrupt() {
     bench.settle();
     assert_eq!(bench.output(), "def");
 }
+
+#[test]
+fn what_had_no_room_is_counted_and_said() {
+    let mut bench = booted();
+    bench.type_in(&"\x01".repeat(6));
+    bench.output();
+    bench.type_in("h");
+    let lines_each = bench.output().lines().count();
+    bench.machine.set_uart_room(Some(0));
+    for _ in 0..60 {
+        bench.type_in("h");
+    }
+    bench.machine.set_uart_room(None);
+    bench.settle();
+    let output = bench.output();
+    let (last, printed) = (output.lines().last(), output.lines().count() - 1);
+    assert!(printed < 60 * lines_each, "all of it fits");
+    let lost = 60 * lines_each - printed;
+    let said = format!("(XEN) {lost} messages lost, as there was no room");
+    assert_eq!(last, Some(said.as_str()));
+}
