@@ -16,6 +16,7 @@ const CHUNK: usize = 128;
 /// Chunks in one exit; a longer call is continued by executing the instruction again.
 const CHUNKS: u32 = 8;
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
     let [command, count, ..] = arguments;
     // The command is an int and the count an unsigned int of the ABI.

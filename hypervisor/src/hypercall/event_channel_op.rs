@@ -22,6 +22,7 @@ use crate::{events, guest_memory};
 /// Ports closed in one go of a reset.
 const RESET_BUDGET: u32 = 64;
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
     // The command is an int of the ABI.
     match command as u32 {

@@ -10,6 +10,7 @@ use crate::domain::Page;
 use crate::run::Cpu;
 use crate::{events, guest_memory};
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, command: u32, at: u64) -> Result {
     match command {
         op::INIT_CONTROL => init_control(cpu, at),

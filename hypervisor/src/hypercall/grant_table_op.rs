@@ -24,6 +24,7 @@ const BUDGET: u64 = 8;
 /// Bytes of a copy moved at once.
 const CHUNK: usize = 256;
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
     let [command, at, count, ..] = arguments;
     // The count is an unsigned int of the ABI; one below zero as an int is none of a batch.

@@ -8,6 +8,7 @@ use super::{DONE, Result, argument, own_by_id};
 use crate::guest_memory;
 use crate::run::Cpu;
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
     // The operation is an unsigned long of the ABI.
     match u32::try_from(command) {

@@ -11,6 +11,7 @@ use super::{DONE, Outcome, Result, argument, own, own_by_id, reservation};
 use crate::domain::{Life, Memory};
 use crate::run::Cpu;
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
     let [command, at, ..] = arguments;
     let done = command >> OP_BITS;

@@ -97,7 +97,9 @@ fn finish(cpu: &mut Cpu<'_>, result: Result) -> Next {
     }
 }
 
-/// Performs one call that is not a multicall.
+/// Performs one call that is not a multicall. The calls themselves are functions of their own, as what
+/// the largest of them needs of the stack and registers is not for all to pay.
+#[inline]
 fn perform(cpu: &mut Cpu<'_>, call: &Call) -> Result {
     let [first, second, third, ..] = call.arguments;
     match call.number {

@@ -26,6 +26,7 @@ pub struct Unfinished {
 
 /// Makes the calls of a list. What they demand of this CPU is told in any case: a call that is done
 /// stays done, whatever becomes of the rest of the list.
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, call: &Call) -> (Result, Next) {
     let mut next = Next::Run;
     let result = entries(cpu, call, &mut next);

@@ -17,6 +17,7 @@ const MAX_ORDER: u32 = 5;
 /// Pages changed in one go, and extents looked at: an extent is never left half done.
 const BUDGET: u64 = 32;
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, operation: u32, start: u64, arguments: [u64; 5]) -> Result {
     let [_, at, rest @ ..] = arguments;
     let stop = Ok(Outcome::Done(start));

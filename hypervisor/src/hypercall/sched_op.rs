@@ -9,6 +9,7 @@ use super::{DONE, Outcome, Result, argument, own};
 use crate::guest_memory;
 use crate::run::{Cpu, Next};
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
     // The command is an int of the ABI.
     match command as u32 {

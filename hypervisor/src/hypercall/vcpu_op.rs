@@ -11,6 +11,7 @@ use super::{DONE, Outcome, Result, argument, own, permitted};
 use crate::run::Cpu;
 use crate::{events, guest_memory};
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, vcpu: u64, at: u64) -> Result {
     let domain = own(cpu)?;
     // Command and vCPU are an int and an unsigned int of the ABI.

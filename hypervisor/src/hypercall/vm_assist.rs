@@ -8,6 +8,7 @@ use machine::atomic::Ordering;
 use super::{DONE, Result, own};
 use crate::run::Cpu;
 
+#[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, kind: u64) -> Result {
     let interface = &own(cpu)?.interface;
     // Both are unsigned ints of the ABI.

@@ -19,10 +19,18 @@ const DENIED: &str = "<denied>";
 /// Where Xen 4.20's own address space starts on arm64. No guest can use it.
 const VIRT_START: u64 = 0x0a00_0020_0000;
 
+#[inline]
 pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
     // The command is an int of the ABI.
     match u64::from(command as u32) {
         version::VERSION => Ok(Outcome::Done(XEN_4_20)),
+        command => describe(cpu, command, at),
+    }
+}
+
+#[inline(never)]
+fn describe(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
+    match command {
         version::PAGESIZE if at == 0 => Ok(Outcome::Done(abi::PAGE_SIZE)),
         version::PAGESIZE => Err(Errno::Inval),
         version::GET_FEATURES => features(cpu, at),

@@ -114,6 +114,9 @@ impl Cpu<'_> {
         let Some(resident) = &self.resident else {
             return Next::Choose;
         };
+        if vgic::names_nobody(value) {
+            return Next::Run;
+        }
         let (domain, vcpu) = (resident.domain, resident.slot.id);
         let mut devices = domain.devices.lock(&mut self.token);
         match devices.vgic.sole_target(value) {

@@ -91,6 +91,7 @@ pub use inputs::Level;
 pub use list_register::ListRegister;
 pub use model::Vgic;
 pub use quick::{Cause, ListRegisters, Quick};
+pub use sgi::names_nobody;
 
 #[cfg(test)]
 mod tests;

@@ -11,13 +11,22 @@ use abi::{IntId, VcpuId, VcpuSet};
 /// vCPUs of a cluster (`abi::arm::vcpu_affinity`).
 const CLUSTER: u64 = 16;
 
+/// `ICC_SGI1R_EL1.IRM`: all but the sender.
+const ALL_OTHERS: u64 = 1 << 40;
+
+/// Whether a write of `ICC_SGI1R_EL1` names no vCPU at all: there is nothing to do.
+#[inline]
+pub const fn names_nobody(sgi1r: u64) -> bool {
+    sgi1r & (ALL_OTHERS | 0xffff) == 0
+}
+
 impl Vgic {
     /// A write of `ICC_SGI1R_EL1` (also right for `ICC_SGI0R_EL1` and `ICC_ASGI1R_EL1`, as groups are
     /// not told apart). Targets that do not exist are ignored.
     pub fn send_sgi_v3(&mut self, from: VcpuId, sgi1r: u64) -> Effect {
         let bit = 1 << (sgi1r >> 24 & 0xf);
         let mut effect = Effect::NONE;
-        if sgi1r & 1 << 40 != 0 {
+        if sgi1r & ALL_OTHERS != 0 {
             let mut others = self.all_vcpus();
             others.remove(from);
             for target in others.iter() {

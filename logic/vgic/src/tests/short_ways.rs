@@ -98,6 +98,7 @@ fn only_the_commonest_form_of_an_sgi_takes_the_short_way() {
         (1 << 48 | 1, "affinity 3"),
     ] {
         assert_eq!(sole(value), None, "{why}");
+        assert_eq!(crate::names_nobody(value), value == 0, "{why}");
     }
     assert_eq!(started(V2, 2, 32).sole_target(1), None);
 }
