@@ -121,7 +121,6 @@ pub fn build(
             is_direct_mapped: spec.direct_map,
             ram_end: ram_end(site.host),
             runstate_flag: AtomicBool::new(false),
-            boot_upcall: AtomicBool::new(false),
         },
         map: map(spec, &layout),
         vcpus: slots(site, spec, base, home),

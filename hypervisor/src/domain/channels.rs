@@ -1,7 +1,6 @@
 //! The event channels that the boot device tree makes.
 
 use evtchn::Wanted;
-use machine::atomic::Ordering;
 
 use super::Domain;
 
@@ -34,11 +33,8 @@ pub fn connect(domain: &mut Domain, channels: &[domcfg::Channel], others: &mut [
                 continue;
             }
             let _ = events.make_pending(channel.peer_port);
-            peer.interface.boot_upcall.store(true, Ordering::Relaxed);
         } else {
             let _ = own.alloc_unbound(wanted, channel.peer);
-            continue;
         }
-        domain.interface.boot_upcall.store(true, Ordering::Relaxed);
     }
 }

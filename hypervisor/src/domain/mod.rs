@@ -81,8 +81,6 @@ pub struct Interface {
     pub ram_end: u64,
     /// `VMASST_TYPE_runstate_update_flag`.
     pub runstate_flag: AtomicBool,
-    /// vCPU 0 has events from before its start.
-    pub boot_upcall: AtomicBool,
 }
 
 /// A domain's emulated devices, under their lock.

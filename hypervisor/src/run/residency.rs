@@ -5,8 +5,10 @@
 
 use machine::atomic::{Ordering, fence};
 
+use abi::VcpuId;
 use abi::vcpu::runstate::{RUNNABLE, RUNNING};
 use machine::gic::{Active, Underflow};
+use machine::lock::{Control, Token};
 use machine::timer;
 use sched::VcpuKey;
 use vgic::MAX_LIST_REGISTERS;
@@ -14,6 +16,21 @@ use vgic::MAX_LIST_REGISTERS;
 use super::list_registers::{read_back, write_out};
 use super::{Cpu, Next, Resident, earlier};
 use crate::arch::arm64::sysreg;
+use crate::domain::Domain;
+
+/// Gives a vCPU that starts a reset interrupt interface. Events that it was told of while it was off, or
+/// before, are told again: the edge went with its old life, and another comes only once the guest has
+/// cleared `upcall_pending`.
+///
+/// Looked at behind the reset: who sets it later raises the interrupt later as well.
+fn reset_interrupts(domain: &Domain, vcpu: VcpuId, token: &mut Token<Control>) {
+    // Nothing of it is listed, so nobody else is concerned.
+    let _ = domain.devices.lock(token).vgic.reset_vcpu(vcpu);
+    if domain.events.lock(token).upcall_pending(vcpu) {
+        let mut devices = domain.devices.lock(token);
+        let _ = devices.vgic.raise(vcpu, abi::arm::EVENT_UPCALL);
+    }
+}
 
 impl Cpu<'_> {
     pub(super) fn make_resident(&mut self, key: VcpuKey) -> bool {
@@ -61,12 +78,7 @@ impl Cpu<'_> {
                 registers.unfinished = None;
                 registers.poll_deadline = None;
                 let (_, token) = life.split();
-                // Nothing of it is listed, so nobody else is concerned.
-                let mut devices = domain.devices.lock(token);
-                let _ = devices.vgic.reset_vcpu(slot.id);
-                if domain.interface.boot_upcall.swap(false, Ordering::Relaxed) {
-                    let _ = devices.vgic.raise(slot.id, abi::arm::EVENT_UPCALL);
-                }
+                reset_interrupts(domain, slot.id, token);
             }
         }
         registers.cpu.load(&system.gic);
