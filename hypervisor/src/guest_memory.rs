@@ -5,7 +5,7 @@
 //! must be the domain's RAM. A fault is an errno, never an abort at EL2. Data is copied once.
 
 use abi::{Errno, Ipa, PAGE_SIZE};
-use machine::exit::Direction;
+use machine::exit::Fault;
 use machine::vcpu::Access;
 
 use crate::domain::Memory;
@@ -28,10 +28,21 @@ pub fn write(cpu: &mut Cpu<'_>, to: u64, data: &[u8]) -> Result<(), Errno> {
     })
 }
 
-/// Whether the resident guest's tables allow an access to `address`: one that faulted while they were
-/// changed is to be made anew.
+/// What an access needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Something is mapped.
+    Mapping,
+    /// It may be written, too.
+    Writing,
+    /// It may be executed.
+    Execution,
+}
+
+/// Whether the resident guest's tables have at `address` what an access needs: one that faulted while
+/// they were changed is to be made anew.
 #[cold]
-pub fn is_mapped(cpu: &mut Cpu<'_>, address: Ipa, direction: Direction) -> bool {
+pub fn is_mapped(cpu: &mut Cpu<'_>, address: Ipa, need: Need) -> bool {
     let Some((domain, _)) = cpu.resident() else {
         return false;
     };
@@ -40,9 +51,22 @@ pub fn is_mapped(cpu: &mut Cpu<'_>, address: Ipa, direction: Direction) -> bool 
         .memory
         .as_ref()
         .and_then(|memory| memory.translate(address));
-    translation.is_some_and(|found| {
-        direction == Direction::Read || found.attributes.access == stage2::Access::ReadWrite
+    translation.is_some_and(|found| match need {
+        Need::Mapping => true,
+        Need::Writing => found.attributes.access == stage2::Access::ReadWrite,
+        Need::Execution => found.attributes.execute == stage2::Execute::Yes,
     })
+}
+
+/// Whether an access that stage 2 refused with `fault` is to be made anew: it met tables that were being
+/// changed, and they allow it now. What was missing may be there for less than the access wants: then
+/// it comes back as refused, which takes that `need`.
+pub fn is_settled(cpu: &mut Cpu<'_>, address: Ipa, fault: Fault, need: Need) -> bool {
+    match fault {
+        Fault::Missing => is_mapped(cpu, address, Need::Mapping),
+        Fault::Refused => is_mapped(cpu, address, need),
+        Fault::Other => false,
+    }
 }
 
 fn each_page(

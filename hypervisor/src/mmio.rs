@@ -1,14 +1,14 @@
 //! Accesses to a guest's emulated devices.
 
 use abi::{IntId, VcpuId, VcpuSet};
-use machine::exit::{AbortKind, DataAbort, Direction, Transfer, Width};
+use machine::exit::{AbortKind, DataAbort, Direction, Fault, Transfer, Width};
 use vgic::{Effect, Level};
 use vuart::Vuart;
 
 use crate::arch::arm64::instruction;
 use crate::console::Flow;
 use crate::domain::{Changed, Domain, Emulated, Unmapped};
-use crate::guest_memory;
+use crate::guest_memory::{self, Need};
 use crate::run::{Cpu, Next};
 
 /// What an access came to.
@@ -37,13 +37,7 @@ pub fn handle(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
 /// it is there now.
 #[cold]
 fn retry_or_refuse(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
-    // WnR: it is there with the accesses, too, that the syndrome does not describe.
-    let direction = if abort.syndrome & 1 << 6 != 0 {
-        Direction::Write
-    } else {
-        Direction::Read
-    };
-    if abort.kind() != AbortKind::Other && guest_memory::is_mapped(cpu, abort.address, direction) {
+    if guest_memory::is_settled(cpu, abort.address, Fault::of(abort.syndrome), Need::Writing) {
         return Next::Run;
     }
     refuse(cpu, abort)
@@ -100,12 +94,19 @@ fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort, transfer: Trans
         return gic(cpu, abort, transfer, Frame::Redistributor(target, offset));
     }
     if domain.map.unmapped == Unmapped::ReadsOnes
-        && !guest_memory::is_mapped(cpu, address, transfer.direction())
+        && !guest_memory::is_mapped(cpu, address, need(transfer.direction()))
     {
         finish(cpu, transfer, u64::MAX);
         return Next::Run;
     }
     retry_or_refuse(cpu, abort)
+}
+
+const fn need(direction: Direction) -> Need {
+    match direction {
+        Direction::Read => Need::Mapping,
+        Direction::Write => Need::Writing,
+    }
 }
 
 #[cold]

@@ -207,8 +207,7 @@ impl DataAbort {
     /// stage-1 table walk, not an external abort or a cache operation).
     #[inline]
     pub const fn kind(&self) -> AbortKind {
-        // DFSC 0b0001LL translation, 0b0010LL access flag, 0b0011LL permission fault.
-        let stage2_fault = matches!(self.syndrome >> 2 & 0xf, 1..=3);
+        let stage2_fault = !matches!(Fault::of(self.syndrome), Fault::Other);
         if self.syndrome & S1_TABLE_WALK != 0 {
             AbortKind::TableWalk
         } else if self.syndrome & CACHE_MAINTENANCE != 0 {
@@ -218,6 +217,37 @@ impl DataAbort {
         } else {
             AbortKind::Other
         }
+    }
+}
+
+/// What the tables had against an access: the fault status of an abort's syndrome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing was mapped there.
+    Missing,
+    /// What is mapped there did not allow it.
+    Refused,
+    /// Nothing of the tables (an external abort, a conflict ...).
+    Other,
+}
+
+impl Fault {
+    /// Of the abort with this syndrome (Arm ARM, ISS encoding for aborts, DFSC and IFSC).
+    #[inline]
+    pub const fn of(syndrome: u64) -> Self {
+        // 0b0001LL translation, 0b0010LL access flag, 0b0011LL permission fault.
+        match syndrome >> 2 & 0xf {
+            1 | 2 => Self::Missing,
+            3 => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl FetchAbort {
+    /// Whether it was the walk of a stage-1 table that stage 2 refused, on behalf of the fetch.
+    pub const fn is_table_walk(&self) -> bool {
+        self.syndrome & S1_TABLE_WALK != 0
     }
 }
 

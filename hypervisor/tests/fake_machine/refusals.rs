@@ -1,7 +1,7 @@
 //! What a guest must not do, and the exception that it gets for it.
 
 use abi::Ipa;
-use machine::exit::{DataAbort, Exit, Sysreg};
+use machine::exit::{DataAbort, Exit, FetchAbort, Sysreg};
 
 use crate::bench::{Bench, ENTRY, Setup, Who};
 
@@ -100,6 +100,28 @@ fn a_fetch_from_nowhere_is_an_external_abort() {
     bench.run(A, |guest| guest.fetch(Ipa(0x1000_0000)));
     assert_taken(&mut bench, SAME_LEVEL, 0x8600_0000, 0x1000_0000);
     assert_eq!(bench.el1(A).far, 0x1000_0000);
+}
+
+#[test]
+fn code_in_a_page_that_is_not_for_it_is_an_external_abort() {
+    let mut bench = crate::xen::two();
+    assert_eq!(
+        crate::xen::map_shared_info(&mut bench, A, crate::xen::SHARED),
+        0
+    );
+    bench.ask(A, |guest| guest.set_el1(|el1| el1.vbar = VECTORS));
+    bench.run(A, |guest| guest.fetch(Ipa(crate::xen::SHARED)));
+    assert_taken(&mut bench, SAME_LEVEL, 0x8600_0000, crate::xen::SHARED);
+    // A fetch that met tables in change is made anew.
+    bench.run(A, |guest| {
+        guest.set_pc(ENTRY);
+        Some(Exit::FetchAbort(FetchAbort {
+            address: Ipa(ENTRY),
+            virtual_address: ENTRY,
+            syndrome: 0x8200_0007,
+        }))
+    });
+    assert_eq!(bench.pc(A), ENTRY);
 }
 
 #[test]

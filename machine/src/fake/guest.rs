@@ -203,17 +203,20 @@ impl<'a> Guest<'a> {
         self.set_pc(pc.wrapping_add(4));
     }
 
-    /// An instruction fetch from `address`: an exit unless the tables map it.
+    /// An instruction fetch from `address`: an exit unless the tables map it for that.
     pub fn fetch(&mut self, address: Ipa) -> Option<Exit> {
+        const EXECUTE_NEVER: u64 = 1 << 54;
         self.set_pc(address.0);
-        let abort = FetchAbort {
+        let syndrome = match self.translate(address) {
+            None => 0x8200_0007,
+            Some(mapped) if mapped.descriptor & EXECUTE_NEVER != 0 => 0x8200_000f,
+            Some(_) => return None,
+        };
+        Some(Exit::FetchAbort(FetchAbort {
             address,
             virtual_address: address.0,
-            syndrome: 0x8200_0007,
-        };
-        self.translate(address)
-            .is_none()
-            .then_some(Exit::FetchAbort(abort))
+            syndrome,
+        }))
     }
 
     /// `MRS x0` of a trapped register.
