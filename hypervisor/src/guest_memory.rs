@@ -58,14 +58,42 @@ pub fn is_mapped(cpu: &mut Cpu<'_>, address: Ipa, need: Need) -> bool {
     })
 }
 
-/// Whether an access that stage 2 refused with `fault` is to be made anew: it met tables that were being
-/// changed, and they allow it now. What was missing may be there for less than the access wants: then
-/// it comes back as refused, which takes that `need`.
-pub fn is_settled(cpu: &mut Cpu<'_>, address: Ipa, fault: Fault, need: Need) -> bool {
-    match fault {
-        Fault::Missing => is_mapped(cpu, address, Need::Mapping),
-        Fault::Refused => is_mapped(cpu, address, need),
-        Fault::Other => false,
+/// An access that stage 2 refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused {
+    /// The guest physical address, as HPFAR_EL2 tells it.
+    pub address: Ipa,
+    /// The guest virtual address.
+    pub virtual_address: u64,
+    /// Why.
+    pub syndrome: u64,
+    /// What the access needs.
+    pub need: Need,
+}
+
+impl Refused {
+    /// Whether it is to be made anew: it met tables that were being changed, and they allow it now. What
+    /// was missing may be there for less than the access wants: then it comes back as refused, which
+    /// takes what it needs.
+    pub fn is_settled(&self, cpu: &mut Cpu<'_>) -> bool {
+        let is_walk = self.syndrome & machine::exit::S1_TABLE_WALK != 0;
+        match Fault::of(self.syndrome) {
+            Fault::Missing => is_mapped(cpu, self.address, Need::Mapping),
+            // Hardware that updates access flags writes to stage-1 tables.
+            Fault::Refused if is_walk => is_mapped(cpu, self.address, Need::Writing),
+            // HPFAR_EL2 does not hold then (Arm ARM D24.2.66): the guest's stage 1 tells. If that does not
+            // map it any more, the guest gets a fault of its own.
+            Fault::Refused => {
+                let translated = cpu.with_registers(|registers| {
+                    let registers = &mut registers.cpu;
+                    registers.translate(self.virtual_address, Access::Read)
+                });
+                translated
+                    .flatten()
+                    .is_none_or(|address| is_mapped(cpu, address, self.need))
+            }
+            Fault::Other => false,
+        }
     }
 }
 

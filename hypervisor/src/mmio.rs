@@ -1,14 +1,14 @@
 //! Accesses to a guest's emulated devices.
 
 use abi::{IntId, VcpuId, VcpuSet};
-use machine::exit::{AbortKind, DataAbort, Direction, Fault, Transfer, Width};
+use machine::exit::{AbortKind, DataAbort, Direction, Transfer, Width};
 use vgic::{Effect, Level};
 use vuart::Vuart;
 
 use crate::arch::arm64::instruction;
 use crate::console::Flow;
 use crate::domain::{Changed, Domain, Emulated, Unmapped};
-use crate::guest_memory::{self, Need};
+use crate::guest_memory::{self, Need, Refused};
 use crate::run::{Cpu, Next};
 
 /// What an access came to.
@@ -37,7 +37,13 @@ pub fn handle(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
 /// it is there now.
 #[cold]
 fn retry_or_refuse(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
-    if guest_memory::is_settled(cpu, abort.address, Fault::of(abort.syndrome), Need::Writing) {
+    let refused = Refused {
+        address: abort.address,
+        virtual_address: abort.virtual_address,
+        syndrome: abort.syndrome,
+        need: Need::Writing,
+    };
+    if refused.is_settled(cpu) {
         return Next::Run;
     }
     refuse(cpu, abort)

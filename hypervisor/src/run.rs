@@ -11,7 +11,7 @@ use ::console::Level;
 use lifecycle::Effects;
 use machine::claim::Claimed;
 use machine::cpu::TrapWait;
-use machine::exit::{Exit, Fault, FetchAbort};
+use machine::exit::{Exit, FetchAbort};
 use machine::lock::{Token, Unlocked};
 use machine::timer;
 use sched::VcpuKey;
@@ -20,7 +20,7 @@ use vgic::Effect;
 use crate::arch::arm64::{calls, sysreg};
 use crate::console::Source;
 use crate::domain::{Domain, Life, Registers, Slot};
-use crate::guest_memory::{self, Need};
+use crate::guest_memory::{Need, Refused};
 use crate::schedule::{Choose, NEW};
 use crate::system::{self, System};
 use crate::{hypercall, interrupts, mmio, reclaim};
@@ -187,14 +187,13 @@ impl<'s> Cpu<'s> {
 
     #[cold]
     fn fetch_abort(&mut self, abort: &FetchAbort) -> Next {
-        let fault = Fault::of(abort.syndrome);
-        // Hardware that updates access flags writes to stage-1 tables.
-        let need = if abort.is_table_walk() {
-            Need::Writing
-        } else {
-            Need::Execution
+        let refused = Refused {
+            address: abort.address,
+            virtual_address: abort.virtual_address,
+            syndrome: abort.syndrome,
+            need: Need::Execution,
         };
-        if guest_memory::is_settled(self, abort.address, fault, need) {
+        if refused.is_settled(self) {
             return Next::Run;
         }
         self.report(format_args!(

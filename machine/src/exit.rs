@@ -203,19 +203,20 @@ impl DataAbort {
         }
     }
 
-    /// Whether it is a translation or permission fault of stage 2 on the access itself (not on a
-    /// stage-1 table walk, not an external abort or a cache operation).
+    /// What sort it is. Only a [`AbortKind::Stage2`] is an access to an emulated device: nothing is
+    /// mapped where one is.
     #[inline]
     pub const fn kind(&self) -> AbortKind {
-        let stage2_fault = !matches!(Fault::of(self.syndrome), Fault::Other);
         if self.syndrome & S1_TABLE_WALK != 0 {
-            AbortKind::TableWalk
-        } else if self.syndrome & CACHE_MAINTENANCE != 0 {
-            AbortKind::CacheMaintenance
-        } else if stage2_fault {
-            AbortKind::Stage2
-        } else {
-            AbortKind::Other
+            return AbortKind::TableWalk;
+        }
+        if self.syndrome & CACHE_MAINTENANCE != 0 {
+            return AbortKind::CacheMaintenance;
+        }
+        match Fault::of(self.syndrome) {
+            Fault::Missing => AbortKind::Stage2,
+            Fault::Refused => AbortKind::Permission,
+            Fault::Other => AbortKind::Other,
         }
     }
 }
@@ -244,18 +245,13 @@ impl Fault {
     }
 }
 
-impl FetchAbort {
-    /// Whether it was the walk of a stage-1 table that stage 2 refused, on behalf of the fetch.
-    pub const fn is_table_walk(&self) -> bool {
-        self.syndrome & S1_TABLE_WALK != 0
-    }
-}
-
 /// What sort of abort came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbortKind {
-    /// Nothing is mapped there, or the mapping refuses: a device may be emulated there.
+    /// Nothing is mapped there: a device may be emulated there.
     Stage2,
+    /// What is mapped there refuses the access. The guest physical address is not known (Arm ARM, HPFAR_EL2).
+    Permission,
     /// The fault came from a stage-1 table walk.
     TableWalk,
     /// A cache maintenance instruction by address.
@@ -340,7 +336,8 @@ const EC_FETCH_ABORT_LOWER: u64 = 0x20;
 const EC_DATA_ABORT_LOWER: u64 = 0x24;
 
 const ISS_VALID: u64 = 1 << 24;
-const S1_TABLE_WALK: u64 = 1 << 7;
+/// In the syndrome of an abort: the walk of a stage-1 table was refused, on behalf of the access.
+pub const S1_TABLE_WALK: u64 = 1 << 7;
 const CACHE_MAINTENANCE: u64 = 1 << 8;
 const TRANSLATION_FAULT_3: u64 = 7;
 
@@ -419,7 +416,8 @@ mod tests {
         assert_eq!(kind(S1_TABLE_WALK | 7), AbortKind::TableWalk);
         assert_eq!(kind(CACHE_MAINTENANCE | 7), AbortKind::CacheMaintenance);
         assert_eq!(kind(0x10), AbortKind::Other);
-        assert_eq!(kind(0x0f), AbortKind::Stage2);
+        assert_eq!(kind(0x0f), AbortKind::Permission);
+        assert_eq!(kind(0x0b), AbortKind::Stage2);
     }
 
     #[test]

@@ -125,6 +125,25 @@ fn code_in_a_page_that_is_not_for_it_is_an_external_abort() {
 }
 
 #[test]
+fn a_refused_access_does_not_reach_a_device_that_was_accessed_before() {
+    let mut bench = booted();
+    let uart = abi::arm::VPL011.start();
+    // A store that the mapping forbids; HPFAR_EL2 is left over from an access to the UART.
+    bench.run(A, move |guest| {
+        guest.set_pc(ENTRY);
+        guest.set_x(0, u64::from(b'x'));
+        Some(Exit::DataAbort(DataAbort {
+            address: Ipa(uart),
+            virtual_address: 0x1000_0000,
+            syndrome: 0x9380_004f,
+        }))
+    });
+    assert_taken(&mut bench, SAME_LEVEL, 0x9600_0000, ENTRY);
+    assert_eq!(bench.el1(A).far, 0x1000_0000);
+    assert!(!bench.output().starts_with('x'));
+}
+
+#[test]
 fn an_access_that_cannot_be_described_is_an_abort() {
     let mut bench = booted();
     let uart = abi::arm::VPL011.start();
