@@ -3,9 +3,10 @@
 use abi::arm::{GICV3_DISTRIBUTOR, GICV3_REDISTRIBUTORS, vcpu_affinity};
 use abi::{CpuId, IntId, psci};
 use machine::exit::{Exit, Sysreg};
-use machine::host::Record;
+use machine::gic::KICK;
+use machine::host::{FREQUENCY_HZ, Record};
 
-use crate::bench::{Bench, ENTRY, Setup, small};
+use crate::bench::{Bench, ENTRY, Setup, id, small};
 
 const A: (u16, u16) = (1, 0);
 const SIBLING: (u16, u16) = (1, 1);
@@ -76,4 +77,21 @@ fn an_end_of_what_had_no_list_register_counts() {
     bench.ask(A, |guest| guest.end_unlisted());
     bench.settle();
     assert_eq!(bench.load(A, active), 0b1100);
+}
+
+#[test]
+fn a_storm_of_kicks_does_not_keep_a_slice_from_ending() {
+    let mut bench = Setup::two().cpus(1).boot();
+    bench.ask(A, |_| ());
+    let cpu = CpuId(0);
+    for _ in 0..100 {
+        // Other CPUs send the next kick before this one has dealt with the last.
+        bench.machine.pend(cpu, KICK);
+        bench.machine.advance(FREQUENCY_HZ / 1000);
+        bench.turn(0);
+        if bench.machine.resident(cpu) == Some(id(OTHER)) {
+            return;
+        }
+    }
+    panic!("the other domain never comes to run");
 }

@@ -50,6 +50,10 @@ barrier!(
     dsb_nsh = "dsb nsh"
 );
 barrier!(
+    /// All earlier loads have their values before any later access is made.
+    dmb_ishld = "dmb ishld"
+);
+barrier!(
     /// All earlier stores are complete for all CPUs.
     dsb_ishst = "dsb ishst"
 );

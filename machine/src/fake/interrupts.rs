@@ -4,7 +4,7 @@
 
 use abi::{CpuId, IntId};
 
-use super::gic::Underflow;
+use super::gic::{KICK, Underflow};
 use super::host::{MAINTENANCE, TIMER, UART, VIRTUAL_TIMER};
 use super::state::{CpuState, State};
 use super::uart::WantRoom;
@@ -17,7 +17,8 @@ const SIGNAL_END: u64 = 1 << 41;
 const SPURIOUS: IntId = IntId(1023);
 
 impl State {
-    /// The interrupt that `cpu` would acknowledge now: the lowest number, as all have one priority.
+    /// The interrupt that `cpu` would acknowledge now: the lowest number, but kicks last, by their
+    /// priority.
     pub(crate) fn next_pending(&mut self, cpu: CpuId) -> Option<IntId> {
         let now = self.counter;
         let uart = self.is_routed(UART, cpu) && self.uart.line();
@@ -44,7 +45,7 @@ impl State {
         high.chain(state.pending.iter().copied())
             .filter(|intid| state.enabled.contains(intid) || shared.contains(intid))
             .filter(|intid| !state.active.contains(intid))
-            .min()
+            .min_by_key(|intid| (*intid == KICK.0, *intid))
             .map(IntId)
     }
 

@@ -27,6 +27,19 @@ pub const CPU_INTERFACE_BYTES: u64 = 0x2000;
 /// The SGI by which one CPU asks another to look at its work.
 pub const KICK: IntId = IntId(0);
 
+/// Priorities of four interrupts each, in the distributor's bytes: of all but SGIs, and of SGIs. Guests on
+/// other CPUs cause kicks as fast as they like, and a CPU takes one interrupt an exit: were kicks as
+/// urgent as the rest, they would go first for their low number, and a storm of them would keep the timer
+/// from ending a slice. So they go last.
+const PRIORITY: u32 = 0xa0a0_a0a0;
+const PRIORITY_OF_SGIS: u32 = 0xc0c0_c0c0;
+
+/// The priorities of private interrupts, four by four.
+const fn private_priorities() -> [u32; 8] {
+    let (sgis, ppis) = (PRIORITY_OF_SGIS, PRIORITY);
+    [sgis, sgis, sgis, sgis, ppis, ppis, ppis, ppis]
+}
+
 /// Where the controller's registers are.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one, at boot")]

@@ -4,8 +4,10 @@ use abi::{CpuId, IntId};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::super::mmu::Registers;
+use super::super::sysreg::dmb_ishld;
 use super::{
-    Active, CpuInterface, HCR_ENABLE, HCR_ENDS_SHIFT, KICK, Trigger, Underflow, bit_of, control,
+    Active, CpuInterface, HCR_ENABLE, HCR_ENDS_SHIFT, KICK, PRIORITY, Trigger, Underflow, bit_of,
+    control, private_priorities,
 };
 
 const GICD_CTLR: u64 = 0x0;
@@ -38,7 +40,6 @@ const HYPERVISOR_BYTES: u64 = 0x200;
 
 const BOTH_GROUPS: u32 = 3;
 const EOI_MODE: u32 = 1 << 9;
-const PRIORITY: u32 = 0xa0a0_a0a0;
 
 /// The controller's state: which interface belongs to which CPU.
 pub struct GicV2 {
@@ -100,8 +101,8 @@ impl GicV2 {
         target.store(own as u8, Ordering::Release);
         d.write32(GICD_ICENABLER, u32::MAX);
         d.write32(GICD_ICACTIVER, u32::MAX);
-        for byte in 0..8 {
-            d.write32(GICD_IPRIORITYR + 4 * byte, PRIORITY);
+        for (four, priority) in (0..).zip(private_priorities()) {
+            d.write32(GICD_IPRIORITYR + 4 * four, priority);
         }
         let enabled = private
             .iter()
@@ -144,7 +145,11 @@ impl GicV2 {
 
     #[inline]
     pub(super) fn acknowledge(&self) -> u32 {
-        self.cpu.read32(GICC_IAR) & 0x1fff
+        let raw = self.cpu.read32(GICC_IAR) & 0x1fff;
+        // What the sender of a kick stored before it is read after the register: a branch on the number
+        // does not order loads.
+        dmb_ishld();
+        raw
     }
 
     #[inline]

@@ -6,7 +6,8 @@ use arrayvec::ArrayVec;
 use super::super::mmu::Registers;
 use super::super::sysreg::{dsb_sy, isb, read, write};
 use super::{
-    Active, CpuInterface, HCR_ENABLE, HCR_ENDS_SHIFT, KICK, Trigger, Underflow, bit_of, control,
+    Active, CpuInterface, HCR_ENABLE, HCR_ENDS_SHIFT, KICK, PRIORITY, Trigger, Underflow, bit_of,
+    control, private_priorities,
 };
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,7 +38,6 @@ const WAKER_CHILDREN_ASLEEP: u32 = 1 << 2;
 const TYPER_LAST: u64 = 1 << 4;
 const TYPER_VLPIS: u64 = 1 << 1;
 
-const PRIORITY: u32 = 0xa0a0_a0a0;
 /// `ICC_SRE_EL2`: SRE, bypass off; not Enable, so that a guest's `ICC_SRE_EL1` traps.
 const SYSTEM_REGISTERS: u64 = 0x7;
 
@@ -165,8 +165,8 @@ impl GicV3 {
         r.write32(GICR_ICENABLER0, u32::MAX);
         r.write32(GICR_ICACTIVER0, u32::MAX);
         r.write32(GICR_IGROUPR0, u32::MAX);
-        for byte in 0..8 {
-            r.write32(GICR_IPRIORITYR0 + 4 * byte, PRIORITY);
+        for (four, priority) in (0..).zip(private_priorities()) {
+            r.write32(GICR_IPRIORITYR0 + 4 * four, priority);
         }
         let enabled = private
             .iter()
