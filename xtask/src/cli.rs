@@ -126,9 +126,9 @@ struct RunOptions {
 
 #[derive(Debug, Args)]
 struct TestOptions {
-    /// Only the steps and scenarios whose names contain this
+    /// Only the steps and scenarios whose names contain this; may be given several times
     #[arg(long, value_name = "NAME")]
-    only: Option<String>,
+    only: Vec<String>,
     /// List the steps and scenarios
     #[arg(long)]
     list: bool,

@@ -16,8 +16,8 @@ use crate::{
 /// What to test.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Only steps and scenarios whose names contain this.
-    pub(crate) only: Option<String>,
+    /// Only steps and scenarios whose names contain one of these; all if there are none.
+    pub(crate) only: Vec<String>,
     /// Tell what there is and do nothing.
     pub(crate) list: bool,
     /// How many scenarios.
@@ -50,11 +50,8 @@ const CHECKS: [(&str, Check); 5] = [
 
 /// Runs the plan; says whether all passed.
 pub(crate) fn run(paths: &Paths, plan: &Plan) -> Result<bool> {
-    let wanted = |name: &str| {
-        plan.only
-            .as_ref()
-            .is_none_or(|only| name.contains(only.as_str()))
-    };
+    let wanted =
+        |name: &str| plan.only.is_empty() || plan.only.iter().any(|only| name.contains(only));
     let checks: Vec<_> = CHECKS
         .into_iter()
         .filter(|(name, _)| wanted(name))
