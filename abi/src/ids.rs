@@ -18,8 +18,6 @@ impl DomId {
     pub const XEN: Self = Self(0x7ff2);
     /// `DOMID_INVALID`.
     pub const INVALID: Self = Self(0x7ff4);
-    /// `DOMID_ANY`.
-    pub const ANY: Self = Self(0x7ff5);
     /// `DOMID_IDLE`.
     pub const IDLE: Self = Self(0x7fff);
 }

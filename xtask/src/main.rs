@@ -11,6 +11,7 @@ mod command;
 mod conform;
 mod debian;
 mod guest_files;
+mod headers;
 mod host_tree;
 mod image;
 mod initramfs;

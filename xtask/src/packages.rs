@@ -29,6 +29,12 @@ pub(crate) const DTC: Program = Program {
     package: "device-tree-compiler",
 };
 
+/// The C compiler for arm64.
+pub(crate) const AARCH64_GCC: Program = Program {
+    name: "aarch64-linux-gnu-gcc",
+    package: "gcc-aarch64-linux-gnu",
+};
+
 /// Makes sure that `programs` are there.
 ///
 /// # Errors

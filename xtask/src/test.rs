@@ -5,7 +5,7 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
-    command,
+    command, headers,
     image::{self, Profile},
     paths::Paths,
     run::Hypervisor,
@@ -40,11 +40,12 @@ pub(crate) enum Extent {
 type Check = fn(&Paths) -> Result<()>;
 
 /// The steps before the scenarios.
-const CHECKS: [(&str, Check); 5] = [
+const CHECKS: [(&str, Check); 6] = [
     ("format", format),
     ("lint-host", lint_host),
     ("lint-bare-metal", lint_bare_metal),
     ("host-tests", host_tests),
+    ("xen-headers", xen_headers),
     ("build", build),
 ];
 
@@ -146,6 +147,23 @@ fn lint_bare_metal(paths: &Paths) -> Result<()> {
 
 fn host_tests(paths: &Paths) -> Result<()> {
     host_cargo(paths, &["test", "--quiet"])
+}
+
+/// `abi` against Xen's public headers, both ways.
+fn xen_headers(paths: &Paths) -> Result<()> {
+    let headers = match headers::xens(paths) {
+        Ok(headers) => headers,
+        Err(error) => {
+            println!("SKIPPED: abi is not compared with Xen's headers: {error:#}");
+            return Ok(());
+        }
+    };
+    let mut cargo = Command::new(toolchain::active_cargo());
+    cargo
+        .current_dir(paths.root())
+        .args(["test", "--quiet", "-p", "abi", "--test", "xen_headers"])
+        .env("XEN_HEADERS", headers);
+    command::visible(&mut cargo)
 }
 
 fn build(paths: &Paths) -> Result<()> {

@@ -283,7 +283,7 @@ pub(crate) const STRUCTURES: &[(&str, &[Names])] = &[
                 "Status",
                 "evtchn_status",
                 &[
-                    ("detail", "u.interdomain.dom"),
+                    ("detail", "u.virq"),
                     ("remote_port", "u.interdomain.port"),
                 ],
             ),
@@ -359,22 +359,4 @@ pub(crate) const STRUCTURES: &[(&str, &[Names])] = &[
         ],
     ),
     ("hypercall", &[("MulticallEntry", "multicall_entry", &[])]),
-];
-
-/// What is written otherwise in our sources.
-pub(crate) const EXTRA: &[(&str, &str)] = &[
-    ("EVTCHN_FIFO_LINK_MASK", "(1 << 17) - 1"),
-    ("EVTCHN_FIFO_NR_CHANNELS", "1 << 17"),
-    ("XEN_RUNSTATE_UPDATE", "1ull << 63"),
-    ("DOMID_FIRST_RESERVED", "0x7ff0"),
-    ("DOMID_SELF", "0x7ff0"),
-    ("DOMID_IO", "0x7ff1"),
-    ("DOMID_XEN", "0x7ff2"),
-    ("DOMID_INVALID", "0x7ff4"),
-    ("DOMID_ANY", "0x7ff5"),
-    ("DOMID_IDLE", "0x7fff"),
-    ("HVM_PARAM_CALLBACK_TYPE_PPI", "2"),
-    ("HVM_PARAM_CALLBACK_TYPE_PPI_FLAG_LOW_LEVEL", "2"),
-    ("offsetof(struct grant_entry_v1, domid)", "2"),
-    ("offsetof(struct grant_entry_v1, frame)", "4"),
 ];
