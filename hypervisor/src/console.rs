@@ -368,7 +368,7 @@ impl Console {
             let mut text = Text::<MESSAGE_BYTES>::new();
             let mut writer = Writer::new(&mut text, Prefix::Hypervisor, self.stamp());
             // It is short enough.
-            let _ = write!(writer, "{lost} messages lost, as there was no room\n");
+            let _ = writeln!(writer, "{lost} messages lost, as there was no room");
             let mut sink = self.ring.sink(Origin::Hypervisor);
             self.screen
                 .writer(Origin::Hypervisor, &mut sink)

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     bench, check_dtb, conform,
     host_tree::{self, Edit},
-    image::{self, Profile},
+    image::{self, Features, Profile},
     paths::Paths,
     qemu::Machine,
     run::{self, Guests, Hypervisor, Request, Source},
@@ -48,6 +48,9 @@ struct BuildOptions {
     /// Features of the hypervisor, separated by commas
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
+    /// Without the default features (fifo-evtchn): target/euxenite-without-features/euxenite
+    #[arg(long, conflicts_with = "features")]
+    no_default_features: bool,
     /// Build without optimisation
     #[arg(long)]
     debug_build: bool,
@@ -168,8 +171,8 @@ struct BenchOptions {
     /// Write everything into one page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write the figures into docs/benchmarks.md
-    #[arg(long, conflicts_with_all = ["only", "check", "euxenite_only"])]
+    /// Write the figures into docs/benchmarks.md; with --euxenite-only, ours of the operations
+    #[arg(long, conflicts_with_all = ["only", "check"])]
     update: bool,
     /// Fail if a figure is more than 3 % worse than in docs/benchmarks.md
     #[arg(long, conflicts_with = "only")]
@@ -247,7 +250,7 @@ impl Cli {
 
 fn build(paths: &Paths, options: &BuildOptions) -> Result<()> {
     let toolchain = Toolchain::find_or_install()?;
-    let image = image::hypervisor(paths, toolchain, options.profile(), &options.features)?;
+    let image = image::hypervisor(paths, toolchain, options.profile(), &options.features())?;
     image::report(paths, &image)
 }
 
@@ -267,7 +270,7 @@ fn hypervisor(other: Option<PathBuf>, build: &BuildOptions) -> Hypervisor {
     match other {
         None => Hypervisor::Euxenite {
             profile: build.profile(),
-            features: build.features.clone(),
+            features: build.features(),
         },
         Some(name) if name.as_os_str() == "xen" => Hypervisor::Xen,
         Some(file) => Hypervisor::File(file),
@@ -291,6 +294,14 @@ impl TestOptions {
 }
 
 impl BuildOptions {
+    fn features(&self) -> Features {
+        if self.no_default_features {
+            Features::None
+        } else {
+            Features::DefaultAnd(self.features.clone())
+        }
+    }
+
     fn profile(&self) -> Profile {
         if self.debug_build {
             Profile::Debug

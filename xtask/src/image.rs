@@ -21,6 +21,21 @@ pub(crate) enum Profile {
     Debug,
 }
 
+/// Which of a program's features are built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Features {
+    /// The default ones and these.
+    DefaultAnd(Vec<String>),
+    /// None.
+    None,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self::DefaultAnd(Vec::new())
+    }
+}
+
 /// A bare-metal program as built.
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
@@ -30,13 +45,18 @@ pub(crate) struct Image {
     pub(crate) elf: PathBuf,
 }
 
-/// Builds the hypervisor into `target/euxenite/`.
+/// Builds the hypervisor into `target/euxenite/`, without its features into
+/// `target/euxenite-without-features/`.
 pub(crate) fn hypervisor(
     paths: &Paths,
     toolchain: Toolchain,
     profile: Profile,
-    features: &[String],
+    features: &Features,
 ) -> Result<Image> {
+    let into = match features {
+        Features::DefaultAnd(_) => paths.euxenite(),
+        Features::None => paths.euxenite_without_features(),
+    };
     build(
         paths,
         toolchain,
@@ -44,7 +64,7 @@ pub(crate) fn hypervisor(
         features,
         "hypervisor",
         "euxenite",
-        &paths.euxenite(),
+        &into,
     )
 }
 
@@ -54,7 +74,7 @@ pub(crate) fn guest(paths: &Paths, toolchain: Toolchain, name: &str) -> Result<I
         paths,
         toolchain,
         Profile::Release,
-        &[],
+        &Features::default(),
         name,
         name,
         &paths.guest(),
@@ -79,7 +99,7 @@ fn build(
     paths: &Paths,
     toolchain: Toolchain,
     profile: Profile,
-    features: &[String],
+    features: &Features,
     package: &str,
     binary: &str,
     into: &Path,
@@ -95,8 +115,14 @@ fn build(
         }
         Profile::Debug => "debug",
     };
-    if !features.is_empty() {
-        cargo.arg("--features").arg(features.join(","));
+    match features {
+        Features::None => {
+            cargo.arg("--no-default-features");
+        }
+        Features::DefaultAnd(more) if more.is_empty() => {}
+        Features::DefaultAnd(more) => {
+            cargo.arg("--features").arg(more.join(","));
+        }
     }
     command::visible(&mut cargo).with_context(|| format!("with the {}", toolchain.shown()))?;
 

@@ -36,6 +36,11 @@ impl Paths {
         self.root.join("target/euxenite")
     }
 
+    /// Where the hypervisor's image without its features is left.
+    pub(crate) fn euxenite_without_features(&self) -> PathBuf {
+        self.root.join("target/euxenite-without-features")
+    }
+
     /// Cache of guest kernels and file systems.
     pub(crate) fn guest(&self) -> PathBuf {
         self.root.join("target/guest")

@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{
     guest_files::{self, System},
     host_tree::{self, Domain, Edit},
-    image::{self, Profile},
+    image::{self, Features, Profile},
     layout::{Layout, Module},
     packages,
     paths::Paths,
@@ -56,7 +56,7 @@ pub(crate) enum Hypervisor {
     /// Built from this repository.
     Euxenite {
         profile: Profile,
-        features: Vec<String>,
+        features: Features,
     },
     /// Debian's Xen.
     Xen,

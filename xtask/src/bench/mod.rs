@@ -22,7 +22,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     guest_files,
-    image::{self, Profile},
+    image::{self, Features, Profile},
     packages,
     paths::Paths,
     run::{self, Hypervisor},
@@ -55,6 +55,21 @@ pub(crate) struct Plan {
     pub(crate) outcome: Outcome,
     /// Where a page with everything goes.
     pub(crate) html: Option<PathBuf>,
+}
+
+impl Plan {
+    /// The operations of Euxenite, which must not be worse than the committed table.
+    pub(crate) fn check() -> Self {
+        Self {
+            only: None,
+            extent: Extent::EuxeniteOnly,
+            image: None,
+            depth: Depth::Operations,
+            wall_pairs: 0,
+            outcome: Outcome::Check,
+            html: None,
+        }
+    }
 }
 
 /// Whom to measure.
@@ -118,7 +133,7 @@ pub(crate) fn run(paths: &Paths, plan: &Plan) -> Result<bool> {
         Some(file) => Hypervisor::File(file.clone()),
         None => Hypervisor::Euxenite {
             profile: Profile::Release,
-            features: Vec::new(),
+            features: Features::default(),
         },
     };
     let ours = Subject::new(paths, "euxenite", &run::hypervisor_image(paths, &ours)?)?;
@@ -134,7 +149,7 @@ pub(crate) fn run(paths: &Paths, plan: &Plan) -> Result<bool> {
         fs::write(file, html::page(&report)).with_context(|| file.display().to_string())?;
         println!("{} shows all of it.", file.display());
     }
-    finish(paths, plan.outcome, &report)
+    finish(paths, plan, &report)
 }
 
 impl Subject {
@@ -224,19 +239,19 @@ impl Report {
     }
 }
 
-fn finish(paths: &Paths, outcome: Outcome, report: &Report) -> Result<bool> {
-    if outcome == Outcome::Print {
+fn finish(paths: &Paths, plan: &Plan, report: &Report) -> Result<bool> {
+    if plan.outcome == Outcome::Print {
         return Ok(true);
     }
     let document = paths.root().join(DOCUMENT);
     let mut text = fs::read_to_string(&document).with_context(|| DOCUMENT.to_owned())?;
     let committed = table::read(gate::section(&text, "operations")?);
-    if outcome == Outcome::Check {
+    if plan.outcome == Outcome::Check {
         let worse = gate::worse(&committed, &report.rows);
         worse.iter().for_each(|line| println!("WORSE  {line}"));
         println!(
             "{} operations compared with {DOCUMENT}, {} worse.",
-            committed.len(),
+            gate::figures(&committed).count(),
             worse.len()
         );
         return Ok(worse.is_empty());
@@ -248,8 +263,13 @@ fn finish(paths: &Paths, outcome: Outcome, report: &Report) -> Result<bool> {
             gone.join(", ")
         );
     }
-    for (_, name, table) in report.sections() {
-        text = gate::replaced(&text, name, &table)?;
+    if plan.extent == Extent::EuxeniteOnly {
+        let rows = table::with_xen_of(&report.rows, &committed);
+        text = gate::replaced(&text, "operations", &table::markdown(&rows))?;
+    } else {
+        for (_, name, table) in report.sections() {
+            text = gate::replaced(&text, name, &table)?;
+        }
     }
     fs::write(&document, text)?;
     println!("{DOCUMENT} holds these figures now.");

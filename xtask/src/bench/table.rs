@@ -85,14 +85,33 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     text
 }
 
-/// The operations and Euxenite's figures in the tables of `text`.
-pub(crate) fn read(text: &str) -> Vec<(String, f64)> {
+/// `rows` with Xen's figures of `committed`.
+pub(crate) fn with_xen_of(rows: &[Row], committed: &[Row]) -> Vec<Row> {
+    let xen = |name: &str| committed.iter().find(|row| row.name == name)?.xen;
+    rows.iter()
+        .map(|row| Row {
+            xen: xen(&row.name),
+            ..row.clone()
+        })
+        .collect()
+}
+
+/// The rows of the tables in `text`.
+pub(crate) fn read(text: &str) -> Vec<Row> {
+    let figure = |cell: Option<&str>| cell?.replace(',', "").parse().ok();
     text.lines()
         .filter_map(|line| {
             let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
             let name = cells.next()?.to_owned();
-            let figure = cells.nth(1)?.replace(',', "").parse().ok()?;
-            Some((name, figure))
+            let (xen, euxenite) = (figure(cells.next()), figure(cells.next()));
+            // The head has no number there.
+            let own = figure(cells.nth(1))?;
+            Some(Row {
+                name,
+                xen,
+                euxenite,
+                own,
+            })
         })
         .collect()
 }
@@ -137,7 +156,14 @@ mod tests {
         assert_eq!(rows[1].ratio(), None);
         let text = markdown(&rows);
         assert!(text.contains("| 1,234 |") || text.contains("    1,234 |"));
-        assert_eq!(read(&text), [("a".to_owned(), 1234.0)]);
+        let back = read(&text);
+        assert_eq!(back.len(), 3);
+        assert_eq!((back[0].xen, back[0].euxenite), (Some(100.0), Some(1234.0)));
+        assert_eq!((&*back[1].name, back[1].euxenite), ("b", None));
+        let ours = join(&[], &[figure("a", Some(7.0)), figure("new", Some(8.0))]);
+        let merged = with_xen_of(&ours, &back);
+        assert_eq!(merged[0].xen, Some(100.0));
+        assert_eq!((merged[1].xen, merged[1].euxenite), (None, Some(8.0)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::{
     bench::boot::Boot,
     guest_files,
-    image::{self, Profile},
+    image::{self, Features, Profile},
     packages,
     paths::Paths,
     progress::Work,
@@ -49,7 +49,7 @@ pub(crate) fn run(paths: &Paths, plan: &Plan) -> Result<bool> {
     let guest = image::guest(paths, toolchain, "conform")?.flat;
     let ours = Hypervisor::Euxenite {
         profile: Profile::Release,
-        features: Vec::new(),
+        features: Features::default(),
     };
     let ours = run::hypervisor_image(paths, &ours)?;
     let only = plan.only.as_deref();

@@ -32,6 +32,9 @@ pub(crate) struct Scenario {
     /// Static event channels: domain and port of the one end, then of the other.
     #[serde(default)]
     pub(crate) channels: Vec<[u32; 4]>,
+    /// The hypervisor is built without its default features (`fifo-evtchn`).
+    #[serde(default)]
+    pub(crate) without_features: bool,
     /// A ready tree, from the repository's root on.
     pub(crate) tree: Option<String>,
     /// The hypervisor's command line.

@@ -13,6 +13,7 @@ use super::{Scenario, file::Kernel, session::Session, steps::Runner};
 use crate::{
     command,
     guest_files::System,
+    image::Features,
     paths::Paths,
     progress::Work,
     qemu::Machine,
@@ -27,6 +28,8 @@ const SHOWN_LINES: usize = 40;
 pub(crate) struct Suite<'a> {
     paths: &'a Paths,
     hypervisor: PathBuf,
+    /// The same without its features, if a scenario wants it.
+    without_features: Option<PathBuf>,
     systems: BTreeMap<Kernel, System>,
 }
 
@@ -47,8 +50,18 @@ impl<'a> Suite<'a> {
         let mut suite = Self {
             paths,
             hypervisor: run::hypervisor_image(paths, hypervisor)?,
+            without_features: None,
             systems: BTreeMap::new(),
         };
+        if let Hypervisor::Euxenite { profile, .. } = hypervisor
+            && scenarios.iter().any(|one| one.without_features)
+        {
+            let other = Hypervisor::Euxenite {
+                profile: *profile,
+                features: Features::None,
+            };
+            suite.without_features = Some(run::hypervisor_image(paths, &other)?);
+        }
         for scenario in scenarios {
             if let Entry::Vacant(vacant) = suite.systems.entry(scenario.guests.kernel) {
                 vacant.insert(system(paths, scenario.guests.kernel)?);
@@ -81,11 +94,19 @@ impl<'a> Suite<'a> {
         outcome
     }
 
+    /// What `scenario` boots: a ready image is taken for what the scenario wants.
+    fn hypervisor(&self, scenario: &Scenario) -> &PathBuf {
+        let other = self.without_features.as_ref();
+        other
+            .filter(|_| scenario.without_features)
+            .unwrap_or(&self.hypervisor)
+    }
+
     fn one(&self, scenario: &Scenario) -> Result<()> {
         let folder = self.folder().join(&scenario.name);
         let system = self.systems[&scenario.guests.kernel].clone();
         let files = Files {
-            hypervisor: self.hypervisor.clone(),
+            hypervisor: self.hypervisor(scenario).clone(),
             system,
         };
         let start = run::start(&self.request(scenario)?, files, &folder)?;
@@ -113,7 +134,7 @@ impl<'a> Suite<'a> {
                 append: guests.append.clone(),
                 source: Source::Debian,
             },
-            hypervisor: Hypervisor::File(self.hypervisor.clone()),
+            hypervisor: Hypervisor::File(self.hypervisor(scenario).clone()),
             xen_args: scenario.xen_args.clone(),
             tree: scenario
                 .tree
