@@ -282,10 +282,7 @@ pub(crate) const STRUCTURES: &[(&str, &[Names])] = &[
             (
                 "Status",
                 "evtchn_status",
-                &[
-                    ("detail", "u.virq"),
-                    ("remote_port", "u.interdomain.port"),
-                ],
+                &[("detail", "u.virq"), ("remote_port", "u.interdomain.port")],
             ),
             ("BindVcpu", "evtchn_bind_vcpu", &[]),
             ("Reset", "evtchn_reset", &[]),
