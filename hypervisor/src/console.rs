@@ -237,12 +237,29 @@ impl Console {
     }
 
     /// A domain wrote `bytes` by hypercall. Without the focus they appear only if debug messages
-    /// of guests do.
-    pub fn guest_write(&mut self, domain: DomId, bytes: &[u8]) {
-        let shown = self.style.guest.upper > Level::Debug as u8;
-        if shown || self.focus.of(domain) == Focused::Yes {
+    /// of guests do. How many of them are taken: for the rest there is no room, as for bytes of a UART
+    /// whose transmitter is held.
+    pub fn guest_write(&mut self, domain: DomId, bytes: &[u8]) -> usize {
+        if self.focus.of(domain) == Focused::Yes {
+            if self.flow(domain) == Flow::Congested {
+                return 0;
+            }
             self.write(domain, bytes, Way::Hypercall);
+            return bytes.len();
         }
+        if self.style.guest.upper <= Level::Debug as u8 {
+            return bytes.len();
+        }
+        let mut taken = 0;
+        // Each line becomes longer by its prefix, so each has to be admitted.
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if self.flow(domain) == Flow::Congested {
+                break;
+            }
+            self.write(domain, line, Way::Hypercall);
+            taken += line.len();
+        }
+        taken
     }
 
     #[inline]

@@ -45,12 +45,15 @@ fn write(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
             return Err(Errno::Fault);
         };
         guest_memory::read(cpu, at, bytes)?;
-        cpu.system
-            .console
-            .lock(&mut cpu.token)
-            .guest_write(domain.id, bytes);
-        left -= length as u32;
-        at = at.wrapping_add(length as u64);
+        let mut console = cpu.system.console.lock(&mut cpu.token);
+        let taken = console.guest_write(domain.id, bytes);
+        drop(console);
+        left -= taken as u32;
+        at = at.wrapping_add(taken as u64);
+        if taken < length {
+            // The line is slower than the guest, which waits in its own time.
+            break;
+        }
     }
     let [fourth, fifth] = rest;
     Ok(Outcome::Again([

@@ -99,6 +99,53 @@ fn console_writes_appear() {
     );
 }
 
+/// The instruction of a call that is not done is executed again.
+fn again(bench: &mut Bench) {
+    bench.run(A, |guest| {
+        guest.set_pc(ENTRY + 4);
+        Some(machine::exit::Exit::Hvc(hypercall::HVC_IMMEDIATE))
+    });
+}
+
+#[test]
+fn a_flood_by_hypercall_is_held_and_the_neighbour_is_heard() {
+    let line = "0123456789012345678901234567890123456789\n";
+    for focused in [true, false] {
+        let mut bench = Setup::two().boot();
+        put(&mut bench, line);
+        if !focused {
+            bench.type_in("\x01\x01\x01");
+        }
+        bench.settle();
+        bench.output();
+        bench.machine.set_uart_room(Some(0));
+        let mut written = 0;
+        'full: loop {
+            call(&mut bench, hypercall::CONSOLE_IO, [0, 41, BUFFER, 0]);
+            written += 1;
+            for tries in 0.. {
+                match bench.pc(A) == ENTRY {
+                    true if tries == 3 => break 'full,
+                    true => again(&mut bench),
+                    false => break,
+                }
+            }
+            assert!(written < 1000, "it is never held");
+        }
+        bench.print((2, 0), "me too\n");
+        bench.machine.set_uart_room(None);
+        bench.settle();
+        again(&mut bench);
+        assert_ne!(bench.pc(A), ENTRY, "it may write again");
+        bench.settle();
+        let output = bench.output();
+        assert!(output.contains("me too"), "{output}");
+        let arrived = output.matches(line.trim_end()).count();
+        assert_eq!(arrived, written, "nothing is lost");
+        assert!(!output.contains("no room"), "{output}");
+    }
+}
+
 #[test]
 fn a_long_write_is_continued_by_the_same_instruction() {
     let mut bench = Setup::two().boot();
@@ -108,10 +155,7 @@ fn a_long_write_is_continued_by_the_same_instruction() {
     call(&mut bench, hypercall::CONSOLE_IO, [0, 2000, BUFFER, 0]);
     let mut calls = 1;
     while bench.pc(A) == ENTRY {
-        bench.run(A, |guest| {
-            guest.set_pc(ENTRY + 4);
-            Some(machine::exit::Exit::Hvc(hypercall::HVC_IMMEDIATE))
-        });
+        again(&mut bench);
         calls += 1;
     }
     assert!((2..=3).contains(&calls), "{calls} exits");
