@@ -257,6 +257,7 @@ pub fn build_system(mut early: Early, token: &mut Token<Unlocked>) -> Ready {
         );
     }
     let mut built = build_all(&mut early, &gic, interrupts, online.len());
+    forget_seed(&mut early);
     early.timeline.mark("domains built");
     give_back_modules(&mut early, &mut built.modules);
     let system = assemble(&mut early, gic, interrupts, conduit, online, built.domains);
@@ -264,6 +265,16 @@ pub fn build_system(mut early: Early, token: &mut Token<Unlocked>) -> Ready {
         system,
         starts: built.starts,
         timeline: early.timeline,
+    }
+}
+
+/// Erases what the boot loader gave to make random numbers from: the guests have theirs by now.
+fn forget_seed(early: &mut Early) {
+    if early.spec.host.rng_seed.take().is_none() {
+        early.console.print(
+            Source::Host(Level::Debug),
+            format_args!("no /chosen/rng-seed: guests start without one\n"),
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum as _};
 
 use crate::{
     bench, check_dtb, conform,
@@ -157,8 +157,17 @@ struct BenchOptions {
     /// An image of Euxenite to measure instead of building one
     #[arg(long, value_name = "PATH")]
     image: Option<PathBuf>,
-    /// Measure start-up, size, scaling and the exits of a Linux guest as well
-    #[arg(long)]
+    /// What to measure, separated by commas
+    #[arg(
+        long,
+        value_name = "PARTS",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "operations"
+    )]
+    parts: Vec<bench::Part>,
+    /// Measure all parts
+    #[arg(long, conflicts_with = "parts")]
     all: bool,
     /// Time a Linux guest under both in turn, so many pairs of runs
     #[arg(
@@ -211,10 +220,10 @@ impl BenchOptions {
             } else {
                 bench::Extent::Both
             },
-            depth: if self.all || self.html.is_some() {
-                bench::Depth::All
+            parts: if self.all || self.html.is_some() {
+                bench::Part::value_variants().to_vec()
             } else {
-                bench::Depth::Operations
+                self.parts
             },
             wall_pairs: self.wall_clock,
             html: self.html,

@@ -10,6 +10,9 @@ use dtoolkit::{
 
 use crate::layout::Module;
 
+/// Stands in the tree for what QEMU makes at the start.
+const SEED_PLACE: [u8; 32] = *b"place of what the emulator makes";
+
 /// A domain to be started at boot.
 #[derive(Debug, Clone)]
 pub(crate) struct Domain {
@@ -84,9 +87,10 @@ pub(crate) fn with_domains(
         tree.root.add_child(DeviceTreeNode::new("chosen")?);
     }
     let chosen = tree.root.child_mut("chosen").context("no /chosen")?;
-    // Random in every dump: left out, so that a run can be repeated.
-    chosen.remove_property("rng-seed");
+    // Random in every dump: left out, so that a tree can be compared with the last one.
     chosen.remove_property("kaslr-seed");
+    // QEMU puts random bytes in its place at every start (the same ones with `-seed`).
+    set(chosen, "rng-seed", SEED_PLACE.to_vec())?;
     set(chosen, "#address-cells", 2_u32)?;
     set(chosen, "#size-cells", 2_u32)?;
     set(chosen, "xen,xen-bootargs", xen_args)?;

@@ -143,8 +143,18 @@ pub(super) fn grow_heap(frames: &mut Frames, bytes: u64) -> bool {
 }
 
 pub(super) fn give_back_modules(early: &mut Early, modules: &mut Vec<Module>) {
-    for module in modules.drain(..).chain(early.tree.take()) {
+    for module in modules.drain(..) {
         // What cannot be tracked stays out of use.
         let _ = early.frames.release_module(module);
+    }
+    let Some(tree) = early.tree.take() else {
+        return;
+    };
+    let range = tree.range();
+    let _ = early.frames.release_module(tree);
+    // Seeds of random numbers are in it.
+    if let Some(extent) = early.frames.take(range) {
+        extent.zero(0, range.size());
+        let _ = early.frames.release(extent);
     }
 }

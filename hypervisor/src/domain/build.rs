@@ -77,11 +77,13 @@ pub fn build(
     let image = image::open(kernel).map_err(|error| format!("{}: {error}", spec.kernel.path))?;
     let placement =
         layout::place(spec, &layout, &image.kernel).map_err(|finding| format!("{finding}"))?;
-    let tree = guest_tree::write(spec, site.host, &layout, placement.initrd)
+    let mut tree = guest_tree::write(spec, site.host, &layout, placement.initrd)
         .map_err(|finding| format!("{finding}"))?;
     let devices = devices(site, spec, &layout)?;
     let memory = memory(site, spec, &layout)?;
     let filled = fill(&memory, &placement, image, &tree, ramdisk);
+    // The guest's seed is in it.
+    domcfg::seed::erase(&mut tree);
     if let Err(error) = filled {
         give_back(site.frames, memory);
         return Err(format!("{}: {error}", spec.path));

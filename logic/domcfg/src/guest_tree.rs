@@ -1,5 +1,6 @@
 //! Writes the device tree that a guest sees: the nodes, names and properties that Xen's
-//! dom0less code generates, in its order, so that a guest cannot tell the two apart.
+//! dom0less code generates, in its order, so that a guest cannot tell the two apart. One property
+//! is added: `/chosen/rng-seed`, if the host has one (see [`crate::seed`]).
 //!
 //! Addresses and sizes have two cells each. Bindings: Linux
 //! `Documentation/devicetree/bindings`, arm,gic, arm,gic-v3, arm,arch_timer, arm,psci,
@@ -65,7 +66,7 @@ fn tree(
     let root = fdt.begin_node("")?;
     fdt.property_u32("#address-cells", CELLS)?;
     fdt.property_u32("#size-cells", CELLS)?;
-    chosen(&mut fdt, spec, initrd)?;
+    chosen(&mut fdt, spec, host, initrd)?;
     cpus(&mut fdt, spec, host)?;
     memory(&mut fdt, &layout.banks)?;
     interrupt_controller(&mut fdt, &layout.gic)?;
@@ -89,7 +90,12 @@ fn reg(fdt: &mut FdtWriter, ranges: &[Range]) -> Written {
     fdt.property_array_u64("reg", &cells)
 }
 
-fn chosen(fdt: &mut FdtWriter, spec: &DomainSpec, initrd: Option<Range>) -> Written {
+fn chosen(
+    fdt: &mut FdtWriter,
+    spec: &DomainSpec,
+    host: &HostSpec,
+    initrd: Option<Range>,
+) -> Written {
     let node = fdt.begin_node("chosen")?;
     if let Some(bootargs) = &spec.bootargs {
         fdt.property_string("bootargs", bootargs)?;
@@ -97,6 +103,9 @@ fn chosen(fdt: &mut FdtWriter, spec: &DomainSpec, initrd: Option<Range>) -> Writ
     if let Some(initrd) = initrd {
         fdt.property_u64("linux,initrd-start", initrd.start())?;
         fdt.property_u64("linux,initrd-end", initrd.end())?;
+    }
+    if let Some(seed) = &host.rng_seed {
+        fdt.property("rng-seed", seed.for_guest(spec.id).bytes())?;
     }
     fdt.end_node(node)
 }

@@ -31,6 +31,7 @@ pub mod layout;
 mod modules;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod seed;
 mod spec;
 mod tree;
 

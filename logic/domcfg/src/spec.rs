@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use abi::permit::Permits;
 use abi::{CpuId, DomId, IntId, Port, Range};
 
+use crate::seed::HostSeed;
 use crate::{CommandLine, Finding, Severity};
 
 /// Everything that a boot device tree says.
@@ -67,6 +68,8 @@ pub struct HostSpec {
     /// SPIs that the tree mentions: the highest plus one, rounded up to 32. The distributor's
     /// GICD_TYPER is the authority; see [`DomainSpec::effective_spis`].
     pub host_spis: u32,
+    /// What the boot loader gave to make random numbers from.
+    pub rng_seed: Option<HostSeed>,
 }
 
 /// A CPU.

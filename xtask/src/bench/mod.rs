@@ -47,8 +47,8 @@ pub(crate) struct Plan {
     pub(crate) extent: Extent,
     /// An image of Euxenite to measure instead of building one.
     pub(crate) image: Option<PathBuf>,
-    /// How much to measure.
-    pub(crate) depth: Depth,
+    /// What to measure.
+    pub(crate) parts: Vec<Part>,
     /// How many pairs of wall-clock runs.
     pub(crate) wall_pairs: u32,
     /// What becomes of the figures.
@@ -81,13 +81,17 @@ pub(crate) enum Extent {
     EuxeniteOnly,
 }
 
-/// How much to measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Depth {
-    /// The operations.
+/// A part of all that can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// The operations
     Operations,
-    /// Start-up, size, scaling and the exits of a Linux guest as well.
-    All,
+    /// Start-up and size
+    StartUp,
+    /// The operations among more guests and vCPUs
+    Scaling,
+    /// Exits of a Linux guest until its shell, by cause
+    Exits,
 }
 
 /// What becomes of the figures beside being printed.
@@ -163,27 +167,30 @@ impl Subject {
     }
 
     fn measure(&self, paths: &Paths, guest: &Path, plan: &Plan) -> Result<Sheet> {
-        let figures = operations::measure(paths, self, guest, plan.only.as_deref())?;
-        if plan.depth == Depth::Operations {
-            return Ok(Sheet {
-                figures,
-                ..Sheet::default()
-            });
-        }
         let told = |what: &str, error: anyhow::Error| eprintln!("{}, {what}: {error:#}", self.name);
-        Ok(Sheet {
-            figures,
-            startup: startup::measure(paths, self, guest)
-                .map_err(|error| told("start-up", error))
-                .ok(),
-            curves: scaling::measure(paths, self, guest).unwrap_or_else(|error| {
-                told("scaling", error);
-                Vec::new()
-            }),
-            exits: exits::measure(paths, self)
-                .map_err(|error| told("exits", error))
-                .ok(),
-        })
+        let mut sheet = Sheet::default();
+        for part in &plan.parts {
+            match part {
+                Part::Operations => {
+                    sheet.figures = operations::measure(paths, self, guest, plan.only.as_deref())?;
+                }
+                Part::StartUp => {
+                    sheet.startup = startup::measure(paths, self, guest)
+                        .map_err(|error| told("start-up", error))
+                        .ok();
+                }
+                Part::Scaling => match scaling::measure(paths, self, guest) {
+                    Ok(curves) => sheet.curves = curves,
+                    Err(error) => told("scaling", error),
+                },
+                Part::Exits => {
+                    sheet.exits = exits::measure(paths, self)
+                        .map_err(|error| told("exits", error))
+                        .ok();
+                }
+            }
+        }
+        Ok(sheet)
     }
 }
 
@@ -199,7 +206,7 @@ impl Report {
         let theirs = xen.map(|xen| xen.measure(paths, guest, plan)).transpose()?;
         let figures = theirs.as_ref().map_or(&[][..], |sheet| &sheet.figures);
         let rows = table::join(figures, &euxenite.figures);
-        if rows.is_empty() {
+        if rows.is_empty() && plan.parts.contains(&Part::Operations) {
             bail!("no operation is called so");
         }
         let wall = match xen {
@@ -217,7 +224,10 @@ impl Report {
     /// The tables that there are: title, name in the document, text.
     fn sections(&self) -> Vec<(&'static str, &'static str, String)> {
         let xen = self.xen.as_ref();
-        let mut sections = vec![("Operations", "operations", table::markdown(&self.rows))];
+        let mut sections = Vec::new();
+        if !self.rows.is_empty() {
+            sections.push(("Operations", "operations", table::markdown(&self.rows)));
+        }
         if let Some(ours) = &self.euxenite.startup {
             let theirs = xen.and_then(|xen| xen.startup.as_ref());
             sections.push(("Start-up", "start-up", startup::startup_table(theirs, ours)));
@@ -257,7 +267,7 @@ fn finish(paths: &Paths, plan: &Plan, report: &Report) -> Result<bool> {
         return Ok(worse.is_empty());
     }
     let gone = gate::gone(&committed, &report.rows);
-    if !gone.is_empty() {
+    if !gone.is_empty() && !report.rows.is_empty() {
         bail!(
             "{DOCUMENT} stays as it is: there are no figures for {}",
             gone.join(", ")

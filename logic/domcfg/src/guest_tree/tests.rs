@@ -173,6 +173,26 @@ fn what_cannot_be_written_is_one_line() {
 }
 
 #[test]
+fn guests_have_seeds_of_their_own() {
+    let host = host(gicv3()).edit("chosen", |chosen| chosen.bytes("rng-seed", &[7; 32]));
+    let tree = with_domains(host, [domain("domU1"), domain("domU2")]);
+    let line = |index| {
+        let text = dump(tree.clone(), index, None);
+        let line = text.lines().find(|line| line.contains("rng-seed"));
+        line.expect("no seed").to_owned()
+    };
+    assert_ne!(line(0), line(1));
+    assert!(
+        !dump(
+            tree.edit("chosen", |chosen| chosen.without("rng-seed")),
+            0,
+            None
+        )
+        .contains("seed")
+    );
+}
+
+#[test]
 fn a_domain_that_is_told_of_the_hypervisor_has_its_node() {
     let tree = with_domains(
         host(gicv3()),

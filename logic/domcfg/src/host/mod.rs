@@ -15,6 +15,7 @@ mod uart;
 use alloc::vec::Vec;
 
 use crate::finding::Findings;
+use crate::seed::HostSeed;
 use crate::tree::Tree;
 use crate::{CommandLine, HostSpec};
 
@@ -31,6 +32,7 @@ pub(crate) fn read(tree: &Tree<'_>, line: &CommandLine, findings: &mut Findings)
     let timer = timer::timer(tree, gic_node, findings);
     let uart = uart::console(tree, line, gic_node, findings);
     let host_spis = gic_node.map_or(32, |gic| interrupts::host_spis(tree, gic));
+    let chosen = tree.find("/chosen");
     HostSpec {
         memory,
         reserved,
@@ -41,6 +43,7 @@ pub(crate) fn read(tree: &Tree<'_>, line: &CommandLine, findings: &mut Findings)
         timer,
         uart,
         host_spis,
+        rng_seed: chosen.and_then(|node| HostSeed::new(node.property("rng-seed")?)),
     }
 }
 
