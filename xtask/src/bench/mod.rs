@@ -64,7 +64,7 @@ impl Plan {
             only: None,
             extent: Extent::EuxeniteOnly,
             image: None,
-            depth: Depth::Operations,
+            parts: vec![Part::Operations],
             wall_pairs: 0,
             outcome: Outcome::Check,
             html: None,
