@@ -2,14 +2,16 @@
 
 use abi::{IntId, VcpuId, VcpuSet};
 use machine::exit::{AbortKind, DataAbort, Direction, Transfer, Width};
-use vgic::{Effect, Level};
+use vgic::Level;
 use vuart::Vuart;
 
 use crate::arch::arm64::instruction;
 use crate::console::Flow;
-use crate::domain::{Changed, Domain, Emulated, Unmapped};
+use crate::domain::{Domain, Emulated, Unmapped};
 use crate::guest_memory::{self, Need, Refused};
 use crate::run::{Cpu, Next};
+
+mod gic;
 
 /// What an access came to.
 enum Outcome {
@@ -92,15 +94,23 @@ fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort, transfer: Trans
         };
     }
     if let Some(offset) = domain.map.distributor.offset(address.0) {
-        return gic(cpu, abort, transfer, Frame::Distributor(offset as u32));
+        return gic::distributor(cpu, domain, abort, transfer, offset as u32);
     }
-    if let Some((target, offset)) = domain.map.redistributor(address)
-        && domain.slot(target).is_some()
-    {
-        return gic(cpu, abort, transfer, Frame::Redistributor(target, offset));
+    if let Some((target, offset)) = domain.map.redistributor(address) {
+        return gic::redistributor(cpu, domain, abort, transfer, target, offset);
     }
+    nothing_there(cpu, domain, abort, transfer)
+}
+
+#[inline(never)]
+fn nothing_there(
+    cpu: &mut Cpu<'_>,
+    domain: &Domain,
+    abort: &DataAbort,
+    transfer: Transfer,
+) -> Next {
     if domain.map.unmapped == Unmapped::ReadsOnes
-        && !guest_memory::is_mapped(cpu, address, need(transfer.direction()))
+        && !guest_memory::is_mapped(cpu, abort.address, need(transfer.direction()))
     {
         finish(cpu, transfer, u64::MAX);
         return Next::Run;
@@ -133,12 +143,18 @@ fn refuse(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
 /// Ends an emulated access: the loaded value, and on behind the instruction.
 #[inline]
 fn finish(cpu: &mut Cpu<'_>, transfer: Transfer, value: u64) {
+    match transfer.direction() {
+        Direction::Read => finish_read(cpu, transfer, value),
+        Direction::Write => cpu.skip_instruction(),
+    }
+}
+
+#[inline]
+fn finish_read(cpu: &mut Cpu<'_>, transfer: Transfer, value: u64) {
     cpu.with_registers(|registers| {
-        if transfer.direction() == Direction::Read {
-            registers
-                .cpu
-                .set_register(transfer.register(), transfer.extend(value));
-        }
+        registers
+            .cpu
+            .set_register(transfer.register(), transfer.extend(value));
         registers.cpu.skip_instruction();
     });
 }
@@ -155,115 +171,6 @@ fn settle(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, outcome: Out
         Outcome::Refused => {
             let _ = refuse(cpu, abort);
         }
-    }
-}
-
-/// A frame of the interrupt controller.
-#[derive(Clone, Copy)]
-enum Frame {
-    Distributor(u32),
-    Redistributor(VcpuId, u32),
-}
-
-#[inline]
-fn gic(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, frame: Frame) -> Next {
-    match transfer.direction() {
-        Direction::Read if frame.is_state() => gic_read_state(cpu, abort, transfer, frame),
-        Direction::Read => gic_read(cpu, abort, transfer, frame),
-        Direction::Write => gic_write(cpu, abort, transfer, frame),
-    }
-}
-
-impl Frame {
-    /// Whether it is pending or active state, which list registers change behind the model's back:
-    /// GICD_ and GICR_ISPENDR to ICACTIVER, and the pending SGIs of GICv2.
-    const fn is_state(self) -> bool {
-        match self {
-            Self::Distributor(offset) => matches!(offset, 0x200..=0x3ff | 0xf10..=0xf2f),
-            Self::Redistributor(_, offset) => matches!(offset, 0x1_0200..=0x1_03ff),
-        }
-    }
-}
-
-impl Emulated {
-    #[inline]
-    fn read(&mut self, frame: Frame, vcpu: VcpuId, width: vgic::Width) -> Outcome {
-        let result = match frame {
-            Frame::Distributor(offset) => self.vgic.read_distributor(vcpu, offset, width),
-            Frame::Redistributor(target, offset) => {
-                self.vgic.read_redistributor(target, offset, width)
-            }
-        };
-        match result {
-            Ok(value) => Outcome::Done(value),
-            Err(_) => Outcome::Refused,
-        }
-    }
-}
-
-#[inline(never)]
-fn gic_read(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, frame: Frame) -> Next {
-    let width = gic_width(transfer.width());
-    let outcome = cpu.peek_vgic(|devices, vcpu| devices.read(frame, vcpu, width));
-    settle(cpu, abort, transfer, outcome.unwrap_or(Outcome::Refused));
-    Next::Run
-}
-
-/// Reads pending or active state: that of this vCPU is exact, and others that hold some of it are
-/// told to bring theirs up to date, so that a guest that polls sees it.
-#[inline(never)]
-fn gic_read_state(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, frame: Frame) -> Next {
-    let width = gic_width(transfer.width());
-    let (next, result) = cpu.with_devices(|devices, vcpu| {
-        let holders = match frame {
-            Frame::Distributor(offset) => devices.vgic.distributor_read_kicks(vcpu, offset),
-            Frame::Redistributor(target, offset) => {
-                devices.vgic.redistributor_read_kicks(vcpu, target, offset)
-            }
-        };
-        (Effect::NONE, (devices.read(frame, vcpu, width), holders))
-    });
-    let (Some((outcome, holders)), Some((domain, _))) = (result, cpu.resident()) else {
-        return next;
-    };
-    let _ = cpu.notify(domain, holders, Changed::Pending);
-    settle(cpu, abort, transfer, outcome);
-    next
-}
-
-#[inline(never)]
-fn gic_write(cpu: &mut Cpu<'_>, abort: &DataAbort, transfer: Transfer, frame: Frame) -> Next {
-    let width = gic_width(transfer.width());
-    let value = stored(cpu, transfer);
-    let write = |devices: &mut Emulated, vcpu| {
-        let result = match frame {
-            Frame::Distributor(offset) => {
-                devices.vgic.write_distributor(vcpu, offset, width, value)
-            }
-            Frame::Redistributor(target, offset) => devices
-                .vgic
-                .write_redistributor(target, offset, width, value),
-        };
-        match result {
-            Ok(effect) => (effect, Outcome::Done(0)),
-            Err(_) => (Effect::NONE, Outcome::Refused),
-        }
-    };
-    let (next, outcome) = if frame.is_state() {
-        cpu.with_devices(write)
-    } else {
-        cpu.change_vgic(write)
-    };
-    settle(cpu, abort, transfer, outcome.unwrap_or(Outcome::Refused));
-    next
-}
-
-const fn gic_width(width: Width) -> vgic::Width {
-    match width {
-        Width::Byte => vgic::Width::Byte,
-        Width::Half => vgic::Width::Half,
-        Width::Word => vgic::Width::Word,
-        Width::Double => vgic::Width::Double,
     }
 }
 

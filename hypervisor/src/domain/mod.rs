@@ -250,17 +250,34 @@ impl Domain {
 
 impl Map {
     /// Which vCPU's redistributor is at `address`, and the offset in it.
+    #[inline]
     pub fn redistributor(&self, address: Ipa) -> Option<(VcpuId, u32)> {
+        // Mostly there is one region.
+        let first = self.redistributors.first()?;
+        match first.offset(address.0) {
+            Some(offset) => redistributor_at(0, offset),
+            None => self.redistributor_behind(address),
+        }
+    }
+
+    /// The same, of all regions.
+    #[inline(never)]
+    fn redistributor_behind(&self, address: Ipa) -> Option<(VcpuId, u32)> {
         let mut first: u64 = 0;
         for region in &self.redistributors {
-            if region.has(address.0) {
-                let offset = address.0 - region.start();
-                let vcpu = first + offset / abi::arm::GICV3_REDISTRIBUTOR_STRIDE;
-                let within = offset % abi::arm::GICV3_REDISTRIBUTOR_STRIDE;
-                return Some((VcpuId(u16::try_from(vcpu).ok()?), within as u32));
+            if let Some(offset) = region.offset(address.0) {
+                return redistributor_at(first, offset);
             }
             first += region.size() / abi::arm::GICV3_REDISTRIBUTOR_STRIDE;
         }
         None
     }
+}
+
+/// The redistributor `offset` bytes into a region whose first is that of vCPU `first`.
+#[inline]
+fn redistributor_at(first: u64, offset: u64) -> Option<(VcpuId, u32)> {
+    let vcpu = first + offset / abi::arm::GICV3_REDISTRIBUTOR_STRIDE;
+    let within = offset % abi::arm::GICV3_REDISTRIBUTOR_STRIDE;
+    Some((VcpuId(u16::try_from(vcpu).ok()?), within as u32))
 }

@@ -4,6 +4,7 @@
 ///
 /// The pending state is `latched | carried | line of level-sensitive ones` (Arm IHI 0069, 4.1).
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Bank {
     /// Forwarding enabled.
     pub(crate) enabled: u32,

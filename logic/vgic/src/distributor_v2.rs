@@ -2,6 +2,7 @@
 
 use crate::access::Width;
 use crate::bank::index;
+use crate::config::Config;
 use crate::effect::Effect;
 use crate::map::Register;
 use crate::model::Vgic;
@@ -14,14 +15,16 @@ const IMPLEMENTER: u64 = 0x43b;
 /// `ICPIDR2.ArchRev` = 2.
 const PERIPHERAL_ID2: u64 = 0x20;
 
+/// `GICD_TYPER`: how many CPU interfaces, less one, and words of SPIs.
+pub(crate) fn type_of(config: &Config) -> u32 {
+    (u32::from(config.vcpus).max(1) - 1) << 5 | config.spis / 32
+}
+
 impl Vgic {
     pub(crate) fn read_v2(&self, vcpu: VcpuId, register: Register, width: Width) -> u64 {
         match register {
             Register::Control => u64::from(self.control),
-            Register::Type => {
-                let lines = self.spis.len() as u64;
-                u64::from(self.vcpus() - 1) << 5 | lines
-            }
+            Register::Type => u64::from(self.distributor_type),
             Register::Implementer => IMPLEMENTER,
             Register::PeripheralId2 => PERIPHERAL_ID2,
             Register::Targets(first) => self.bytes(width, |n| self.target_byte(vcpu, first + n)),

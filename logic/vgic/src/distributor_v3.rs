@@ -2,6 +2,7 @@
 
 use crate::access::{Width, part_of_double};
 use crate::bank::index;
+use crate::config::Config;
 use crate::effect::Effect;
 use crate::map::Register;
 use crate::model::Vgic;
@@ -14,7 +15,7 @@ const CONTROL_AFFINITY: u32 = 1 << 4;
 /// `GICD_CTLR.DS`, read as one: there is one security state.
 const CONTROL_ONE_STATE: u32 = 1 << 6;
 /// `GICD_TYPER.IDbits`: 10 bits of INTID.
-const TYPE_ID_BITS: u64 = 9 << 19;
+const TYPE_ID_BITS: u32 = 9 << 19;
 /// `GICD_IIDR` and `GICR_IIDR`, as Xen shows it.
 pub(crate) const IMPLEMENTER: u64 = 0x34c;
 /// `PIDR2.ArchRev` = 3.
@@ -24,14 +25,17 @@ const ROUTE_ANY: u32 = 1 << 31;
 /// What of `GICD_IROUTER` is kept: the mode and three affinity levels (`GICD_TYPER.A3V` = 0).
 const ROUTE_MASK: u32 = ROUTE_ANY | 0x00ff_ffff;
 
+/// `GICD_TYPER`: bits of INTIDs, how many CPUs without affinity routing, less one, and words of SPIs.
+pub(crate) fn type_of(config: &Config) -> u32 {
+    let cpus = u32::from(config.vcpus).clamp(1, 8) - 1;
+    TYPE_ID_BITS | cpus << 5 | config.spis / 32
+}
+
 impl Vgic {
     pub(crate) fn read_v3(&self, register: Register, offset: u32, width: Width) -> u64 {
         match register {
             Register::Control => u64::from(self.control | CONTROL_AFFINITY | CONTROL_ONE_STATE),
-            Register::Type => {
-                let cpus = u64::from(self.vcpus().min(8) - 1);
-                TYPE_ID_BITS | cpus << 5 | self.spis.len() as u64
-            }
+            Register::Type => u64::from(self.distributor_type),
             Register::Implementer => IMPLEMENTER,
             Register::PeripheralId2 => PERIPHERAL_ID2,
             Register::Route(intid) => {

@@ -69,6 +69,7 @@ mod distributor;
 mod distributor_v2;
 mod distributor_v3;
 mod effect;
+mod everyday;
 mod flushing;
 mod inputs;
 mod list_register;

@@ -4,12 +4,14 @@ use crate::bank::{Bank, each_bit};
 use crate::config::{Config, ConfigError, Version};
 use crate::spi::SpiBank;
 use crate::vcpu::{VcpuState, WORDS};
+use crate::{distributor_v2, distributor_v3};
 use abi::{IntId, VcpuId, VcpuSet};
 use alloc::boxed::Box;
 use alloc::vec;
 
 /// The interrupt controller of one domain.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
 pub struct Vgic {
     pub(crate) version: Version,
     pub(crate) list_registers: u8,
@@ -17,6 +19,8 @@ pub struct Vgic {
     pub(crate) timer_pintid: Option<IntId>,
     /// The group enable bits of `GICD_CTLR`, as written.
     pub(crate) control: u32,
+    /// `GICD_TYPER`.
+    pub(crate) distributor_type: u32,
     pub(crate) vcpus: Box<[VcpuState]>,
     /// Words of SPIs; the first has INTIDs 32 to 63.
     pub(crate) spis: Box<[SpiBank]>,
@@ -53,6 +57,10 @@ impl Vgic {
             list_registers: config.list_registers,
             timer_pintid: config.hw_timer_pintid,
             control: 0,
+            distributor_type: match config.version {
+                Version::V2 => distributor_v2::type_of(&config),
+                Version::V3 => distributor_v3::type_of(&config),
+            },
             vcpus,
             spis: vec![SpiBank::new(route); words].into_boxed_slice(),
         })

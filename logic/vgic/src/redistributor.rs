@@ -94,7 +94,9 @@ impl Vgic {
         Ok(register)
     }
 
-    fn redistributor_type(&self, target: VcpuId) -> u64 {
+    /// `GICR_TYPER` of `target`.
+    #[inline]
+    pub(crate) fn redistributor_type(&self, target: VcpuId) -> u64 {
         let last = if target.0 + 1 == self.vcpus() {
             TYPE_LAST
         } else {

@@ -26,6 +26,7 @@ impl From<Option<VcpuId>> for MaybeVcpu {
 
 /// A word of SPIs.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct SpiBank {
     pub(crate) bank: Bank,
     /// As the guest wrote it: the lower half of `GICD_IROUTER`, or the byte of `GICD_ITARGETSR`.

@@ -2,6 +2,7 @@
 
 mod active_state;
 mod delivery;
+mod everyday;
 mod hardware;
 mod limits;
 mod overflow;

@@ -16,6 +16,7 @@ pub(crate) const NOTHING: u16 = u16::MAX;
 /// what was last put into a list register is that very occurrence, with the `HW` bit. Only what is held
 /// is linked.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct TimerLink {
     pub(crate) held: bool,
     pub(crate) linked: bool,
@@ -23,6 +24,7 @@ pub(crate) struct TimerLink {
 
 /// Senders of a GICv2's SGIs.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct SgiSources {
     /// For each SGI, a bit for each vCPU that has sent it, not counting what a list register carries.
     pub(crate) waiting: [u8; 16],
@@ -32,6 +34,7 @@ pub(crate) struct SgiSources {
 
 /// One vCPU.
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct VcpuState {
     /// SGIs and PPIs.
     pub(crate) private: Bank,
