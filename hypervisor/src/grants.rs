@@ -1,7 +1,7 @@
 //! Uses of granted pages, across two domains: no two domains' locks are held at once.
 
+use abi::DomId;
 use abi::grant::GrantStatus;
-use abi::{DomId, Gfn};
 use grant::{Access, Pin};
 use machine::atomic::Ordering;
 
@@ -9,32 +9,32 @@ use crate::domain::Page;
 use crate::reclaim::Progress;
 use crate::run::Cpu;
 
-/// Begins a use of grant `gref` of domain `granter` by `user`.
+/// Begins a use of grant `gref` of domain `granter` by `user`, and tells what `look` finds of the page.
+/// A handle to it is worth keeping only as long as the pin is: taking the granter's memory back waits
+/// for the last pin, and looks for nothing else.
 ///
 /// # Errors
 /// `BadDomain`: no such domain, or it has ended. Otherwise as `Grants::pin`.
-pub fn pin(
+pub fn pin<T>(
     cpu: &mut Cpu<'_>,
     granter: DomId,
     gref: u32,
     user: DomId,
     access: Access,
-) -> Result<(Pin, Page), GrantStatus> {
+    look: impl FnOnce(&Page) -> T,
+) -> Result<(Pin, T), GrantStatus> {
     let domain = cpu.system.domain(granter).ok_or(GrantStatus::BadDomain)?;
     let mut guard = domain.control.lock(&mut cpu.token);
     let (life, _) = guard.split();
     if domain.ending.load(Ordering::Acquire) {
         return Err(GrantStatus::BadDomain);
     }
-    let memory = life.memory.as_ref().ok_or(GrantStatus::BadDomain)?;
-    let acquire = |gfn: Gfn| {
-        memory
-            .page(gfn)
-            .filter(|_| memory.own_page_at(gfn).is_none())
-    };
-    let pin = life.grants.pin(gref, user, access, acquire)?;
-    match life.grants.page(&pin).cloned() {
-        Some(page) => Ok((pin, page)),
+    let memory = life.memory.as_mut().ok_or(GrantStatus::BadDomain)?;
+    let pin = life
+        .grants
+        .pin(gref, user, access, |gfn| memory.lend(gfn))?;
+    match life.grants.page(&pin).map(look) {
+        Some(found) => Ok((pin, found)),
         // It was pinned just now.
         None => Err(GrantStatus::GeneralError),
     }
@@ -46,8 +46,13 @@ pub fn unpin(cpu: &mut Cpu<'_>, pin: Pin) {
         return;
     };
     let page = {
-        let mut life = domain.control.lock(&mut cpu.token);
-        life.grants.unpin(pin)
+        let mut guard = domain.control.lock(&mut cpu.token);
+        let life = &mut *guard;
+        let page = life.grants.unpin(pin).ok().flatten();
+        if let (Some(page), Some(memory)) = (&page, &mut life.memory) {
+            memory.take_back(page);
+        }
+        page
     };
     // The page is given up before the domain looks whether it can be taken back.
     drop(page);

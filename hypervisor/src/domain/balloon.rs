@@ -1,92 +1,94 @@
 //! Pages that a domain gives up and gets back: its RAM never grows, so they stay with it.
+//!
+//! A page of RAM that is mapped nowhere is set aside, to be mapped anew; one that another domain has
+//! by a grant only once that has ended.
 
-use abi::{Gfn, Ipa, PAGE_SIZE, Pa};
+use abi::{Errno, Gfn, PAGE_SIZE, Pa};
 use stage2::Attributes;
 
-use super::memory::{Memory, address_of};
-
-/// Words looked at for one page: 1 GiB of RAM.
-const MOST_WORDS: usize = 4096;
+use super::Page;
+use super::lent::Left;
+use super::memory::{At, Memory};
 
 impl Memory {
-    /// Takes the RAM at `gfn` from the guest; `false` if none of its own is there. With `Others::MayUse`
-    /// it is not handed out again, as it may be one that another domain still has.
-    pub fn give_up(&mut self, gfn: Gfn, others: Others) -> bool {
-        let Some(found) = address_of(gfn).and_then(|at| self.translate(Ipa(at))) else {
+    /// Takes the RAM at `gfn` from the guest; `false` if none of its own is there.
+    pub fn give_up(&mut self, gfn: Gfn) -> bool {
+        let Some(At::Ram(address)) = self.at(gfn) else {
             return false;
         };
-        let place = self.banks.iter().position(|bank| {
-            let range = bank.extent.range();
-            range.has(found.pa.0)
-        });
-        let Some(index) = place else { return false };
         if self.remove(gfn).is_err() {
             return false;
         }
-        if others == Others::MayUse {
-            return true;
-        }
-        let Some(bank) = self.banks.get_mut(index) else {
-            return false;
-        };
-        let page = (found.pa.0 - bank.extent.range().start()) / PAGE_SIZE;
-        let word = (page / 64) as usize;
-        if let Some(bits) = bank.unused.get_mut(word) {
-            *bits |= 1 << (page % 64);
-            self.unused_pages += 1;
-            self.unused_hint = (index, word);
-        }
+        self.set_aside(address);
+        self.given_up += 1;
         true
     }
 
-    /// Maps a page that was given up, zeroed, at `gfn`; `false` if there is none, or no room for tables.
-    pub fn populate(&mut self, gfn: Gfn) -> bool {
-        let Some((index, page)) = self.find_unused() else {
-            return false;
+    /// The RAM at `address` is mapped nowhere any more.
+    pub fn set_aside(&mut self, address: Pa) {
+        let Some((bank, page)) = self.bank_page(address) else {
+            return;
         };
-        let Some(bank) = self.banks.get(index) else {
-            return false;
-        };
-        bank.extent.zero(page * PAGE_SIZE, PAGE_SIZE);
-        let address = Pa(bank.extent.range().start() + page * PAGE_SIZE);
-        if self.place(gfn, address, Attributes::RAM).is_err() {
-            return false;
+        if let Some(bank) = self.banks.get_mut(bank)
+            && bank.lent.give_up(page) == Left::None
+        {
+            bank.unused.insert(page);
         }
-        let bank = self.banks.get_mut(index);
-        if let Some(bits) = bank.and_then(|bank| bank.unused.get_mut((page / 64) as usize)) {
-            *bits &= !(1 << (page % 64));
-            self.unused_pages = self.unused_pages.saturating_sub(1);
-        }
-        true
     }
 
-    /// A bank and the number of a page in it. Looks a bounded way ahead and goes on there next time.
-    fn find_unused(&mut self) -> Option<(usize, u64)> {
-        if self.unused_pages == 0 {
+    /// The RAM at `gfn`, which another domain is about to use; `None` if none of the domain's own is
+    /// there, or its uses cannot be counted.
+    pub fn lend(&mut self, gfn: Gfn) -> Option<Page> {
+        if self.own_page_at(gfn).is_some() {
             return None;
         }
-        let (mut index, mut word) = self.unused_hint;
-        for _ in 0..MOST_WORDS {
-            match self.banks.get(index).map(|bank| bank.unused.get(word)) {
-                Some(Some(0)) => word += 1,
-                Some(Some(bits)) => {
-                    self.unused_hint = (index, word);
-                    return Some((index, word as u64 * 64 + u64::from(bits.trailing_zeros())));
-                }
-                Some(None) => (index, word) = (index + 1, 0),
-                None => (index, word) = (0, 0),
-            }
-        }
-        self.unused_hint = (index, word);
-        None
+        let page = self.page(gfn)?;
+        let (bank, number) = self.bank_page(page.address())?;
+        let counted = self.banks.get_mut(bank)?.lent.begin(number);
+        counted.then_some(page)
     }
-}
 
-/// Whether others may have a page mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Others {
-    /// They have none.
-    HaveNone,
-    /// They may have this one.
-    MayUse,
+    /// A use that began with [`Memory::lend`] has ended.
+    pub fn take_back(&mut self, page: &Page) {
+        if let Some((bank, number)) = self.bank_page(page.address())
+            && let Some(bank) = self.banks.get_mut(bank)
+            && bank.lent.end(number) == Left::None
+        {
+            bank.unused.insert(number);
+        }
+    }
+
+    /// Maps a page that was set aside, zeroed, at `gfn`, and tells what was there.
+    ///
+    /// # Errors
+    /// `NoMem`: no page is set aside, or no room for tables.
+    pub fn populate(&mut self, gfn: Gfn) -> Result<Option<At>, Errno> {
+        let before = self.at(gfn);
+        let (index, page) = self.find_unused().ok_or(Errno::NoMem)?;
+        let bank = self.banks.get(index).ok_or(Errno::NoMem)?;
+        bank.extent.zero(page * PAGE_SIZE, PAGE_SIZE);
+        let address = Pa(bank.extent.range().start() + page * PAGE_SIZE);
+        self.place(gfn, address, Attributes::RAM)
+            .map_err(|_| Errno::NoMem)?;
+        if let Some(bank) = self.banks.get_mut(index) {
+            bank.unused.remove(page);
+        }
+        self.given_up = self.given_up.saturating_sub(1);
+        Ok(before)
+    }
+
+    /// A bank and the number of a page in it that is set aside.
+    fn find_unused(&self) -> Option<(usize, u64)> {
+        let index = self.banks.iter().position(|bank| bank.unused.count() != 0);
+        let index = index?;
+        Some((index, self.banks.get(index)?.unused.first()?))
+    }
+
+    /// A bank and the number of the page in it at `address`.
+    fn bank_page(&self, address: Pa) -> Option<(usize, u64)> {
+        let has = |bank: &super::memory::Bank| bank.extent.range().has(address.0);
+        let index = self.banks.iter().position(has)?;
+        let start = self.banks.get(index)?.extent.range().start();
+        Some((index, (address.0 - start) / PAGE_SIZE))
+    }
 }

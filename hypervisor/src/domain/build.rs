@@ -348,8 +348,7 @@ fn map_all(
         tables: Tables { pool, base },
         own: Arc::new(own),
         shared_info_at: None,
-        unused_pages: 0,
-        unused_hint: (0, 0),
+        given_up: 0,
     };
     match map_guest(site, layout, &mut memory) {
         Ok(()) => Ok(memory),

@@ -11,7 +11,9 @@ use machine::stage2::{TablePool, invalidate};
 use machine::vcpu::Stage2Base;
 use stage2::{Access, Attributes, Format, MapError, Stage2, TableMemory, Translation};
 
+use super::lent::Lent;
 use super::page::Page;
+use super::page_set::PageSet;
 
 /// Bytes for which [`Bank`] remembers whether they are mapped as they were at first.
 const BLOCK: u64 = 2 << 20;
@@ -25,8 +27,10 @@ pub struct Bank {
     /// A bit for each block of guest addresses that is not mapped to the RAM behind it any more, or
     /// not all of it: there the tables say what is.
     changed: Box<[u64]>,
-    /// A bit for each page of the RAM that the guest gave up, so that it may be mapped anew.
-    pub(super) unused: Box<[u64]>,
+    /// Pages of the RAM that are mapped nowhere, so that they may be mapped anew.
+    pub(super) unused: PageSet,
+    /// Pages that others use.
+    pub(super) lent: Lent,
 }
 
 impl Bank {
@@ -36,7 +40,8 @@ impl Bank {
         Self {
             ipa,
             changed: vec![0; words(BLOCK)].into_boxed_slice(),
-            unused: vec![0; words(PAGE_SIZE)].into_boxed_slice(),
+            unused: PageSet::new(extent.range().size() / PAGE_SIZE),
+            lent: Lent::default(),
             extent: Arc::new(extent),
         }
     }
@@ -70,10 +75,21 @@ pub struct Memory {
     pub own: Arc<Extent>,
     /// Where the guest has mapped the shared info page.
     pub shared_info_at: Option<Gfn>,
-    /// Pages that the guest gave up.
-    pub unused_pages: u64,
-    /// Where to look for one first: a bank, and a word of its `unused`.
-    pub(super) unused_hint: (usize, usize),
+    /// Pages that the guest gave up of its own will.
+    pub given_up: u64,
+}
+
+/// What is mapped somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The shared info page.
+    SharedInfo,
+    /// This frame of the grant table.
+    GrantFrame(u32),
+    /// The domain's RAM at this machine address.
+    Ram(Pa),
+    /// Something else: what another domain granted, or a device.
+    Other,
 }
 
 /// A domain's table memory, for the planner.
@@ -223,6 +239,23 @@ impl Memory {
     pub fn own_page(&self, index: u64) -> Option<Page> {
         let offset = index.checked_mul(PAGE_SIZE)?;
         (offset < self.own.range().size()).then(|| Page::new(&self.own, offset))
+    }
+
+    /// What is mapped at `gfn`.
+    pub fn at(&self, gfn: Gfn) -> Option<At> {
+        let found = self.translate(Ipa(address_of(gfn)?))?;
+        let own = self.own.range();
+        Some(if own.has(found.pa.0) {
+            match (found.pa.0 - own.start()) / PAGE_SIZE {
+                0 => At::SharedInfo,
+                page => At::GrantFrame((page - 1) as u32),
+            }
+        } else if found.attributes == Attributes::RAM {
+            // What is granted is mapped without execution.
+            At::Ram(Pa(found.pa.0 & !(PAGE_SIZE - 1)))
+        } else {
+            At::Other
+        })
     }
 
     /// Which page of the hypervisor's is mapped at `gfn`, if one is.

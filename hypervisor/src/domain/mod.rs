@@ -4,8 +4,10 @@ pub mod balloon;
 pub mod build;
 pub mod channels;
 pub mod image;
+pub mod lent;
 pub mod memory;
 pub mod page;
+pub mod page_set;
 pub mod runstate;
 
 use abi::permit::Permits;

@@ -10,7 +10,7 @@ use abi::permit::Permit;
 use abi::{Errno, Gfn};
 use stage2::{Attributes, Execute, MapError};
 
-use super::memory_op::{forget_own, is_known};
+use super::memory_op::{is_known, replaced};
 use super::{DONE, Outcome, Result, argument, own_by_id, permitted};
 use crate::domain::{Domain, Life};
 use crate::guest_memory;
@@ -121,9 +121,9 @@ fn map_own(life: &mut Life, index: u64, gfn: Gfn) -> core::result::Result<(), Er
         return Err(Errno::Busy);
     }
     let page = memory.own_page(index).ok_or(Errno::Inval)?;
-    let before = memory.own_page_at(gfn);
+    let before = memory.at(gfn);
     memory.place(gfn, page.address(), SHARED).map_err(errno)?;
-    forget_own(life, gfn, before);
+    replaced(life, gfn, before);
     if index == 0
         && let Some(memory) = life.memory.as_mut()
     {

@@ -5,17 +5,20 @@
 //! arguments.
 
 use ::grant::{
-    Access, CopyPlace, CopyRequest, MapRequest, Mapping, Pin, UnmapRequest, VERSION, set_version,
+    Access, CopyPlace, CopyRequest, Handle, MapRequest, Mapping, Pin, UnmapRequest, VERSION,
+    set_version,
 };
 use abi::grant::{
     self, Copy, GetVersion, GrantStatus, Map, QuerySize, SetVersion, SetupTable, Unmap, op,
 };
-use abi::{Errno, PAGE_SHIFT};
+use abi::{Errno, Gfn, PAGE_SHIFT, Pa};
 use stage2::{Attributes, Execute};
 
 use super::add_to_physmap::grow_to;
+use super::memory_op::replaced;
 use super::{DONE, Outcome, Result, argument, own, own_by_id};
-use crate::domain::Page;
+use crate::domain::memory::At;
+use crate::domain::{Life, Page};
 use crate::run::Cpu;
 use crate::{grants, guest_memory};
 
@@ -106,8 +109,9 @@ fn map_one(
         request.gref,
         domain.id,
         request.access,
+        Page::address,
     );
-    let (pin, page) = match pinned {
+    let (pin, address) = match pinned {
         Ok(pinned) => pinned,
         Err(status) => {
             domain.control.lock(&mut cpu.token).maptrack.cancel(handle);
@@ -122,33 +126,46 @@ fn map_one(
         execute: Execute::No,
         ..Attributes::RAM
     };
+    let mapping = Mapping {
+        pin,
+        gfn: request.gfn,
+    };
     let refused = {
         let mut life = domain.control.lock(&mut cpu.token);
-        let life = &mut *life;
-        let placed = life.memory.as_mut().is_some_and(|memory| {
-            memory.own_page_at(request.gfn).is_none()
-                && memory
-                    .place(request.gfn, page.address(), attributes)
-                    .is_ok()
-        });
-        let mapping = Mapping {
-            pin,
-            gfn: request.gfn,
-        };
-        if placed {
-            life.maptrack.fill(handle, mapping).err()
-        } else {
-            life.maptrack.cancel(handle);
-            Some(mapping)
-        }
+        place(&mut life, handle, mapping, address, attributes)
     };
     match refused {
-        None => Ok((handle.0, page.address().0)),
-        Some(mapping) => {
-            drop(page);
+        Ok(()) => Ok((handle.0, address.0)),
+        Err(mapping) => {
             grants::unpin(cpu, mapping.pin);
             Err(GrantStatus::GeneralError)
         }
+    }
+}
+
+/// Maps a page that is pinned. The error is the mapping that was not made.
+fn place(
+    life: &mut Life,
+    handle: Handle,
+    mapping: Mapping,
+    address: Pa,
+    attributes: Attributes,
+) -> core::result::Result<(), Mapping> {
+    let gfn = mapping.gfn;
+    // Filled first: a page that is mapped is never without its mapping.
+    life.maptrack.fill(handle, mapping)?;
+    let placed = life.memory.as_mut().and_then(|memory| {
+        let before = memory.at(gfn);
+        let is_own = matches!(before, Some(At::SharedInfo | At::GrantFrame(_)));
+        let placed = !is_own && memory.place(gfn, address, attributes).is_ok();
+        placed.then_some(before)
+    });
+    match placed {
+        Some(before) => {
+            replaced(life, gfn, before);
+            Ok(())
+        }
+        None => life.maptrack.take(handle, gfn).map_or(Ok(()), Err),
     }
 }
 
@@ -170,17 +187,23 @@ fn unmap_one(cpu: &mut Cpu<'_>, request: UnmapRequest) -> core::result::Result<(
                 false => Err(GrantStatus::BadHandle),
             };
         };
-        let mapping = life.maptrack.take(request.handle, gfn)?;
-        // The guest may have mapped something else of its own there meanwhile: then that goes. What
-        // matters is that the granted page is out of its tables before it is given up.
-        let memory = life.memory.as_mut().ok_or(GrantStatus::GeneralError)?;
-        if memory.own_page_at(gfn).is_none() {
-            // Unmapping a whole page takes no table but for a block, which this is not.
-            let _ = memory.remove(gfn);
-        }
-        mapping
+        life.maptrack.check(request.handle, gfn)?;
+        take_out(life, gfn)?;
+        life.maptrack.take(request.handle, gfn)?
     };
     grants::unpin(cpu, mapping.pin);
+    Ok(())
+}
+
+/// Takes what was granted out of the tables at `gfn`, before it is given up. The guest may have mapped
+/// something else of its own there meanwhile: RAM goes as well, the hypervisor's pages stay.
+fn take_out(life: &mut Life, gfn: Gfn) -> core::result::Result<(), GrantStatus> {
+    let memory = life.memory.as_mut().ok_or(GrantStatus::GeneralError)?;
+    let before = memory.at(gfn);
+    if let Some(At::Ram(_) | At::Other) = before {
+        memory.remove(gfn).map_err(|_| GrantStatus::GeneralError)?;
+        replaced(life, gfn, before);
+    }
     Ok(())
 }
 
@@ -224,7 +247,7 @@ fn hold(
             page.map(|page| (page, None)).ok_or(GrantStatus::BadPage)
         }
         CopyPlace::Granted { granter, gref } => {
-            let (pin, page) = grants::pin(cpu, granter, gref, domain.id, access)?;
+            let (pin, page) = grants::pin(cpu, granter, gref, domain.id, access, Page::clone)?;
             Ok((page, Some(pin)))
         }
     }

@@ -8,6 +8,7 @@ use abi::{Errno, Gfn, PAGE_SHIFT, PAGE_SIZE};
 
 use super::add_to_physmap::{self, errno};
 use super::{DONE, Outcome, Result, argument, own, own_by_id, reservation};
+use crate::domain::memory::At;
 use crate::domain::{Life, Memory};
 use crate::run::Cpu;
 
@@ -25,7 +26,7 @@ pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
         _ if done != 0 && operation <= op::ACQUIRE_RESOURCE => Err(Errno::Inval),
         op::MAXIMUM_RAM_PAGE => Ok(Outcome::Done(own(cpu)?.interface.ram_end >> PAGE_SHIFT)),
         op::CURRENT_RESERVATION => of_domain(cpu, at, |memory| {
-            memory.bytes() / PAGE_SIZE - memory.unused_pages
+            (memory.bytes() / PAGE_SIZE).saturating_sub(memory.given_up)
         }),
         op::MAXIMUM_RESERVATION => of_domain(cpu, at, |memory| memory.bytes() / PAGE_SIZE),
         op::MAXIMUM_GPFN => of_domain(cpu, at, highest_frame),
@@ -59,28 +60,33 @@ fn remove_from_physmap(cpu: &mut Cpu<'_>, at: u64) -> Result {
     DONE
 }
 
-/// Takes away what is mapped at `gfn`, if it is memory; RAM stays the domain's.
+/// Takes away what is mapped at `gfn`, if it is memory of the domain's own; RAM stays the domain's.
 pub(super) fn remove(life: &mut Life, gfn: Gfn) -> core::result::Result<(), Errno> {
     let memory = life.memory.as_mut().ok_or(Errno::Srch)?;
-    let own_page = memory.own_page_at(gfn);
-    if own_page.is_none() && memory.page(gfn).is_none() {
-        return Err(Errno::NoEnt);
-    }
+    let before = memory.at(gfn).filter(|at| *at != At::Other);
+    before.ok_or(Errno::NoEnt)?;
     memory.remove(gfn).map_err(errno)?;
-    forget_own(life, gfn, own_page);
+    replaced(life, gfn, before);
     Ok(())
 }
 
-/// The hypervisor's page `index` is not mapped at `gfn` any more.
-pub(super) fn forget_own(life: &mut Life, gfn: Gfn, index: Option<u64>) {
+/// `before` is not mapped at `gfn` any more.
+pub(super) fn replaced(life: &mut Life, gfn: Gfn, before: Option<At>) {
     let Some(memory) = life.memory.as_mut() else {
         return;
     };
-    match index.map(|index| u32::try_from(index).unwrap_or(0)) {
-        None => {}
-        Some(0) if memory.shared_info_at == Some(gfn) => memory.shared_info_at = None,
-        Some(index) => {
-            life.grants.set_frame_gfn(index.saturating_sub(1), None);
+    match before {
+        None | Some(At::Other) => {}
+        Some(At::Ram(address)) => memory.set_aside(address),
+        Some(At::SharedInfo) => {
+            if memory.shared_info_at == Some(gfn) {
+                memory.shared_info_at = None;
+            }
+        }
+        Some(At::GrantFrame(index)) => {
+            if life.grants.frame_gfn(index) == Some(gfn) {
+                life.grants.set_frame_gfn(index, None);
+            }
         }
     }
 }

@@ -6,9 +6,8 @@
 use abi::memory::{OP_BITS, Reservation, op};
 use abi::{Errno, Gfn};
 
-use super::memory_op::forget_own;
+use super::memory_op::replaced;
 use super::{Outcome, Result, argument, own_by_id};
-use crate::domain::balloon::Others;
 use crate::domain::{Domain, Life};
 use crate::run::Cpu;
 
@@ -79,23 +78,20 @@ fn extent(cpu: &mut Cpu<'_>, domain: &Domain, operation: u32, first: Gfn, pages:
 }
 
 fn give_up(life: &mut Life, gfn: Gfn) -> bool {
-    let others = match life.grants.pinned() {
-        0 => Others::HaveNone,
-        _ => Others::MayUse,
-    };
     life.memory
         .as_mut()
-        .is_some_and(|memory| memory.give_up(gfn, others))
+        .is_some_and(|memory| memory.give_up(gfn))
 }
 
 fn populate(life: &mut Life, gfn: Gfn) -> bool {
     let Some(memory) = life.memory.as_mut() else {
         return false;
     };
-    let before = memory.own_page_at(gfn);
-    if !memory.populate(gfn) {
-        return false;
+    match memory.populate(gfn) {
+        Ok(before) => {
+            replaced(life, gfn, before);
+            true
+        }
+        Err(_) => false,
     }
-    forget_own(life, gfn, before);
-    true
 }

@@ -5,7 +5,7 @@ use abi::grant::{
     copy_flag, entry, map_flag, op,
 };
 use abi::hypercall::{GRANT_TABLE_OP, MEMORY_OP, SCHED_OP};
-use abi::memory::{AddToPhysmap, space};
+use abi::memory::{AddToPhysmap, Reservation, space};
 use abi::{DomId, Errno};
 
 use crate::bench::{Bench, ENTRY, Who};
@@ -361,4 +361,60 @@ fn a_domain_that_ends_gives_up_what_it_mapped() {
     let before = free_bytes(&bench);
     end(&mut bench, A);
     assert!(free_bytes(&bench) >= before + (4 << 20));
+}
+
+fn reservation(bench: &mut Bench, command: u32, frame: u64) -> i64 {
+    put(bench, A, ARRAY, &frame.to_le_bytes());
+    let wanted = Reservation {
+        extent_start: ARRAY,
+        nr_extents: 1,
+        domid: DomId::SELF,
+        ..Reservation::default()
+    };
+    operate(bench, A, MEMORY_OP, command, wanted.to_bytes()).0
+}
+
+#[test]
+fn pages_given_up_while_others_are_lent_come_back_and_lent_ones_when_they_are() {
+    use abi::memory::op::{DECREASE_RESERVATION, POPULATE_PHYSMAP};
+    let mut bench = two();
+    grant_page(&mut bench, 0);
+    put(&mut bench, A, GRANTED, &[7; 4]);
+    let (_, first) = map(&mut bench, map_flag::HOST_MAP, WINDOW);
+    let (_, second) = map(&mut bench, map_flag::HOST_MAP, WINDOW + 0x1000);
+    // Another page is not held up by them.
+    let other = (GRANTED >> 12) + 1;
+    assert_eq!(reservation(&mut bench, DECREASE_RESERVATION, other), 1);
+    assert_eq!(reservation(&mut bench, POPULATE_PHYSMAP, other), 1);
+    // Nor is the one that the grant table was mapped over; that is all.
+    assert_eq!(reservation(&mut bench, POPULATE_PHYSMAP, WINDOW >> 12), 1);
+    assert_eq!(reservation(&mut bench, POPULATE_PHYSMAP, 5), 0);
+    // This one is not given out while another domain has it, by one grant or two.
+    let granted = GRANTED >> 12;
+    assert_eq!(reservation(&mut bench, DECREASE_RESERVATION, granted), 1);
+    assert_eq!(reservation(&mut bench, POPULATE_PHYSMAP, granted), 0);
+    assert_eq!(bench.load(B, WINDOW), 0x0707_0707);
+    assert_eq!(unmap(&mut bench, first, WINDOW), 0);
+    assert_eq!(reservation(&mut bench, POPULATE_PHYSMAP, granted), 0);
+    assert_eq!(bench.load(B, WINDOW + 0x1000), 0x0707_0707);
+    assert_eq!(unmap(&mut bench, second, WINDOW + 0x1000), 0);
+    assert_eq!(reservation(&mut bench, POPULATE_PHYSMAP, granted), 1);
+    assert_eq!(word(&mut bench, A, GRANTED), 0);
+}
+
+#[test]
+fn ram_under_a_mapping_is_not_lost() {
+    use abi::memory::op::POPULATE_PHYSMAP;
+    let mut bench = two();
+    grant_page(&mut bench, 0);
+    // A's table replaced a page of RAM, which can be had again, once, elsewhere.
+    assert_eq!(reservation(&mut bench, POPULATE_PHYSMAP, WINDOW >> 12), 1);
+    assert_eq!(word(&mut bench, A, WINDOW), 0);
+    assert_eq!(reservation(&mut bench, POPULATE_PHYSMAP, 5), 0);
+    // B maps a grant over RAM of its own, and takes it out: that leaves a hole.
+    let at = ENTRY + 0x19_0000;
+    let (_, handle) = map(&mut bench, map_flag::HOST_MAP, at);
+    assert_eq!(unmap(&mut bench, handle, at), 0);
+    bench.load(B, at);
+    assert_eq!(bench.el1(B).far, at);
 }

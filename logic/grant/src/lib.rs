@@ -6,7 +6,7 @@
 //!
 //! To map: [`MapRequest`] from the guest's entry, [`Maptrack::reserve`] on the mapper's side,
 //! [`Grants::pin`] on the granter's, then the mapping itself in stage 2, then [`Maptrack::fill`].
-//! To unmap: [`Maptrack::take`], stage 2, [`Grants::unpin`]. To copy: [`CopyRequest`], pin what is
+//! To unmap: [`Maptrack::check`], stage 2, [`Maptrack::take`], [`Grants::unpin`]. To copy: [`CopyRequest`], pin what is
 //! granted, copy, unpin. [`Batch`] counts through a guest's array with a budget.
 //!
 //! Invariants: a granted page is held ([`Grants`]' `F`) exactly while a [`Pin`] on it exists; a

@@ -101,16 +101,24 @@ impl Maptrack {
         }
     }
 
-    /// Ends the mapping `handle` at `gfn`: take it out of stage 2, then unpin it.
+    /// Whether `handle` is a mapping at `gfn`.
     ///
     /// # Errors
     /// `BadHandle`: no such mapping. `GeneralError`: it is somewhere else.
-    pub fn take(&mut self, handle: Handle, gfn: Gfn) -> Result<Mapping, GrantStatus> {
+    pub fn check(&mut self, handle: Handle, gfn: Gfn) -> Result<(), GrantStatus> {
         match self.slot(handle.0) {
-            Some(Slot::Used(mapping)) if mapping.gfn == gfn => {}
-            Some(Slot::Used(_)) => return Err(GrantStatus::GeneralError),
-            _ => return Err(GrantStatus::BadHandle),
+            Some(Slot::Used(mapping)) if mapping.gfn == gfn => Ok(()),
+            Some(Slot::Used(_)) => Err(GrantStatus::GeneralError),
+            _ => Err(GrantStatus::BadHandle),
         }
+    }
+
+    /// Ends the mapping `handle` at `gfn`, which was taken out of stage 2: unpin it.
+    ///
+    /// # Errors
+    /// As [`Maptrack::check`].
+    pub fn take(&mut self, handle: Handle, gfn: Gfn) -> Result<Mapping, GrantStatus> {
+        self.check(handle, gfn)?;
         self.release(handle.0).ok_or(GrantStatus::BadHandle)
     }
 
