@@ -237,28 +237,24 @@ impl Console {
     }
 
     /// A domain wrote `bytes` by hypercall. Without the focus they appear only if debug messages
-    /// of guests do. How many of them are taken: for the rest there is no room, as for bytes of a UART
-    /// whose transmitter is held.
+    /// of guests do. How many of them are taken, a line at most without the focus; 0 if there is no room,
+    /// as for bytes of a UART whose transmitter is held.
     pub fn guest_write(&mut self, domain: DomId, bytes: &[u8]) -> usize {
-        if self.focus.of(domain) == Focused::Yes {
-            if self.flow(domain) == Flow::Congested {
-                return 0;
+        let mut taken = bytes.len();
+        if self.focus.of(domain) == Focused::No {
+            if self.style.guest.upper <= Level::Debug as u8 {
+                return taken;
             }
-            self.write(domain, bytes, Way::Hypercall);
-            return bytes.len();
+            // A line becomes longer by its prefix, so each is admitted by itself.
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            taken = end.map_or(taken, |end| end + 1);
         }
-        if self.style.guest.upper <= Level::Debug as u8 {
-            return bytes.len();
+        if self.flow(domain) == Flow::Congested {
+            // Perhaps the UART has no interrupt that would do this.
+            self.pump();
+            return 0;
         }
-        let mut taken = 0;
-        // Each line becomes longer by its prefix, so each has to be admitted.
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if self.flow(domain) == Flow::Congested {
-                break;
-            }
-            self.write(domain, line, Way::Hypercall);
-            taken += line.len();
-        }
+        self.write(domain, bytes.get(..taken).unwrap_or(bytes), Way::Hypercall);
         taken
     }
 

@@ -13,7 +13,8 @@ use crate::run::Cpu;
 
 /// Bytes taken from the guest at once.
 const CHUNK: usize = 128;
-/// Chunks in one exit; a longer call is continued by executing the instruction again.
+/// Chunks, or lines of a domain without the focus, in one exit; a longer call is continued by executing
+/// the instruction again.
 const CHUNKS: u32 = 8;
 
 #[inline(never)]
@@ -45,15 +46,17 @@ fn write(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
             return Err(Errno::Fault);
         };
         guest_memory::read(cpu, at, bytes)?;
-        let mut console = cpu.system.console.lock(&mut cpu.token);
-        let taken = console.guest_write(domain.id, bytes);
-        drop(console);
-        left -= taken as u32;
-        at = at.wrapping_add(taken as u64);
-        if taken < length {
-            // The line is slower than the guest, which waits in its own time.
+        let taken = cpu
+            .system
+            .console
+            .lock(&mut cpu.token)
+            .guest_write(domain.id, bytes);
+        if taken == 0 {
+            // The serial line is slower than the guest, which waits in its own time.
             break;
         }
+        left -= taken as u32;
+        at = at.wrapping_add(taken as u64);
     }
     let [fourth, fifth] = rest;
     Ok(Outcome::Again([
