@@ -1,10 +1,11 @@
 //! Copies between the hypervisor and the resident guest's memory, by the guest's virtual
 //! addresses.
 //!
-//! Each page is translated by the guest's own stage 1, with the guest's own rights; what it maps to
-//! must be the domain's RAM. A fault is an errno, never an abort at EL2. Data is copied once.
+//! Each page is translated by the CPU, by both stages and with the guest's own rights, while the
+//! domain's lock keeps stage 2 from being changed; what it maps to must be the domain's own memory. A
+//! fault is an errno, never an abort at EL2. Data is copied once.
 
-use abi::{Errno, Ipa, PAGE_SIZE};
+use abi::{Errno, Ipa, PAGE_SIZE, Pa};
 use machine::exit::Fault;
 use machine::vcpu::Access;
 
@@ -14,18 +15,75 @@ use crate::run::Cpu;
 /// Copies from guest virtual address `from` into `data`. On `Errno::Fault` part of `data` may be
 /// filled.
 pub fn read(cpu: &mut Cpu<'_>, from: u64, data: &mut [u8]) -> Result<(), Errno> {
-    each_page(cpu, from, data.len(), Access::Read, |memory, ipa, part| {
-        data.get_mut(part)
-            .is_some_and(|data| memory.read(ipa, data))
+    if !is_in_page(from, data.len()) {
+        return read_pages(cpu, from, data);
+    }
+    in_memory(cpu, from, Access::Read, |memory, at| {
+        memory.copy(|extent| extent.read_at(at, data))
     })
 }
 
 /// Copies `data` to guest virtual address `to`. On `Errno::Fault` what comes before the fault is
 /// written.
 pub fn write(cpu: &mut Cpu<'_>, to: u64, data: &[u8]) -> Result<(), Errno> {
-    each_page(cpu, to, data.len(), Access::Write, |memory, ipa, part| {
-        data.get(part).is_some_and(|data| memory.write(ipa, data))
+    if !is_in_page(to, data.len()) {
+        return write_pages(cpu, to, data);
+    }
+    in_memory(cpu, to, Access::Write, |memory, at| {
+        memory.copy(|extent| extent.write_at(at, data))
     })
+}
+
+/// Whether that is one byte at least, and all in one page.
+#[inline]
+fn is_in_page(start: u64, length: usize) -> bool {
+    (length as u64).wrapping_sub(1) < PAGE_SIZE - start % PAGE_SIZE
+}
+
+#[cold]
+fn read_pages(cpu: &mut Cpu<'_>, mut from: u64, mut data: &mut [u8]) -> Result<(), Errno> {
+    while !data.is_empty() {
+        let here = data.len().min((PAGE_SIZE - from % PAGE_SIZE) as usize);
+        let (part, rest) = data.split_at_mut_checked(here).ok_or(Errno::Fault)?;
+        read(cpu, from, part)?;
+        if !rest.is_empty() {
+            from = from.checked_add(here as u64).ok_or(Errno::Fault)?;
+        }
+        data = rest;
+    }
+    Ok(())
+}
+
+#[cold]
+fn write_pages(cpu: &mut Cpu<'_>, mut to: u64, mut data: &[u8]) -> Result<(), Errno> {
+    while !data.is_empty() {
+        let here = data.len().min((PAGE_SIZE - to % PAGE_SIZE) as usize);
+        let (part, rest) = data.split_at_checked(here).ok_or(Errno::Fault)?;
+        write(cpu, to, part)?;
+        if !rest.is_empty() {
+            to = to.checked_add(here as u64).ok_or(Errno::Fault)?;
+        }
+        data = rest;
+    }
+    Ok(())
+}
+
+/// Lets `copy` have the domain's memory and where in it the guest's `address` lies.
+#[inline]
+fn in_memory(
+    cpu: &mut Cpu<'_>,
+    address: u64,
+    access: Access,
+    copy: impl FnOnce(&Memory, Pa) -> bool,
+) -> Result<(), Errno> {
+    let (domain, registers, token) = cpu.resident_parts().ok_or(Errno::Fault)?;
+    let life = domain.control.lock(token);
+    let memory = life.memory.as_ref().ok_or(Errno::Fault)?;
+    let at = registers.cpu.locate(address, access);
+    match at {
+        Some(at) if copy(memory, at) => Ok(()),
+        _ => Err(Errno::Fault),
+    }
 }
 
 /// What an access needs.
@@ -95,31 +153,4 @@ impl Refused {
             Fault::Other => false,
         }
     }
-}
-
-fn each_page(
-    cpu: &mut Cpu<'_>,
-    start: u64,
-    length: usize,
-    access: Access,
-    mut copy: impl FnMut(&Memory, Ipa, core::ops::Range<usize>) -> bool,
-) -> Result<(), Errno> {
-    let (domain, _) = cpu.resident().ok_or(Errno::Fault)?;
-    let mut done = 0;
-    while done < length {
-        let address = start.checked_add(done as u64).ok_or(Errno::Fault)?;
-        let in_page = (PAGE_SIZE - address % PAGE_SIZE) as usize;
-        let here = in_page.min(length - done);
-        let ipa = cpu
-            .with_registers(|registers| registers.cpu.translate(address, access))
-            .flatten()
-            .ok_or(Errno::Fault)?;
-        let life = domain.control.lock(&mut cpu.token);
-        let memory = life.memory.as_ref().ok_or(Errno::Fault)?;
-        if !copy(memory, ipa, done..done + here) {
-            return Err(Errno::Fault);
-        }
-        done += here;
-    }
-    Ok(())
 }

@@ -273,6 +273,13 @@ impl<'s> Cpu<'s> {
             .map(|resident| (resident.domain, resident.slot.id))
     }
 
+    /// The resident guest's domain and registers, and the right to take locks.
+    #[inline]
+    pub fn resident_parts(&mut self) -> Option<(&'s Domain, &mut Registers, &mut Token<Unlocked>)> {
+        let resident = self.resident.as_mut()?;
+        Some((resident.domain, &mut resident.registers, &mut self.token))
+    }
+
     /// The life of the resident guest's domain.
     pub fn with_life<T>(&mut self, use_it: impl FnOnce(&mut Life, VcpuId) -> T) -> Option<T> {
         let resident = self.resident.as_ref()?;

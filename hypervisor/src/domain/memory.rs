@@ -159,14 +159,13 @@ impl Memory {
         })
     }
 
-    /// Copies from guest address `at`; `false` if part of it is outside the RAM.
+    /// What of the domain's memory `copy` finds to be where it copies to or from, which lies in one
+    /// page; `false` if that is none of it.
     #[must_use]
-    pub fn read(&self, at: Ipa, data: &mut [u8]) -> bool {
-        let length = data.len();
-        self.each_part(at, length, |extent, offset, part| {
-            data.get_mut(part)
-                .is_some_and(|data| extent.read(offset, data))
-        })
+    #[inline]
+    pub fn copy(&self, mut copy: impl FnMut(&Extent) -> bool) -> bool {
+        let mut banks = self.banks.iter();
+        banks.any(|bank| copy(&bank.extent)) || copy(&self.own)
     }
 
     fn each_part(

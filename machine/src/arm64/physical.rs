@@ -33,6 +33,16 @@ pub(crate) unsafe fn copy_in(start: Pa, data: &[u8]) {
     unsafe { cache::copy(data.as_ptr(), start.0, data.len() as u64) };
 }
 
+/// Copies `data` to `start`, for whoever reads it through the caches as well.
+///
+/// # Safety
+/// As for [`copy_in`].
+#[inline]
+pub(crate) unsafe fn put(start: Pa, data: &[u8]) {
+    // SAFETY: as this function's.
+    unsafe { cache::copy_bytes(data.as_ptr(), pointer(start), data.len() as u64) };
+}
+
 /// Copies from `start` to `data`.
 ///
 /// # Safety

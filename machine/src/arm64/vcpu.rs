@@ -93,6 +93,24 @@ el1_registers! {
     cntv_ctl = "cntv_ctl_el0",
 }
 
+/// What an address translation of the resident guest's gives.
+macro_rules! translation {
+    ($stages:literal, $address:expr) => {{
+        const FAULT: u64 = 1;
+        const PAGE: u64 = 0x000f_ffff_ffff_f000;
+        let address: u64 = $address;
+        let kept = read!("par_el1");
+        // SAFETY: an address translation changes PAR_EL1 only, which is put back below.
+        unsafe {
+            core::arch::asm!(concat!("at ", $stages, ", {}"), in(reg) address, options(nostack));
+        }
+        isb();
+        let result = read!("par_el1");
+        write!("par_el1", kept);
+        (result & FAULT == 0).then_some(result & PAGE | address & 0xfff)
+    }};
+}
+
 impl Vcpu {
     /// A vCPU with all registers 0, that is to be [`Vcpu::reset`] before it runs.
     ///
@@ -277,22 +295,22 @@ impl Vcpu {
     /// Where the resident guest's own stage 1 maps the EL1 virtual address `address` for `access`;
     /// `None` if it does not, or not with that right (`AT S1E1R`, `AT S1E1W`; Arm ARM D8.15).
     pub fn translate(&mut self, address: u64, access: Access) -> Option<Ipa> {
-        const FAULT: u64 = 1;
-        const PAGE: u64 = 0x000f_ffff_ffff_f000;
-        let kept = read!("par_el1");
-        // SAFETY: an address translation changes PAR_EL1 only, which is put back below.
-        unsafe {
-            match access {
-                Access::Read => core::arch::asm!("at s1e1r, {}", in(reg) address, options(nostack)),
-                Access::Write => {
-                    core::arch::asm!("at s1e1w, {}", in(reg) address, options(nostack))
-                }
-            }
+        match access {
+            Access::Read => translation!("s1e1r", address),
+            Access::Write => translation!("s1e1w", address),
         }
-        isb();
-        let result = read!("par_el1");
-        write!("par_el1", kept);
-        (result & FAULT == 0).then_some(Ipa(result & PAGE | address & 0xfff))
+        .map(Ipa)
+    }
+
+    /// Where both its stages map it, and allow `access` (`AT S12E1R`, `AT S12E1W`): that is so for as
+    /// long as its stage-2 tables are kept from being changed.
+    #[inline]
+    pub fn locate(&mut self, address: u64, access: Access) -> Option<Pa> {
+        match access {
+            Access::Read => translation!("s12e1r", address),
+            Access::Write => translation!("s12e1w", address),
+        }
+        .map(Pa)
     }
 
     /// Whether the guest runs 32-bit code.

@@ -119,6 +119,15 @@ pub(crate) unsafe fn copy_in(start: Pa, data: &[u8]) {
     unsafe { core::ptr::copy_nonoverlapping(data.as_ptr(), to, data.len()) };
 }
 
+/// Copies `data` to `start`.
+///
+/// # Safety
+/// As for [`copy_in`].
+pub(crate) unsafe fn put(start: Pa, data: &[u8]) {
+    // SAFETY: as this function's.
+    unsafe { copy_in(start, data) };
+}
+
 /// Copies from `start` to `data`.
 ///
 /// # Safety

@@ -57,6 +57,15 @@ fn an_extent_reads_what_was_written_and_nothing_outside() {
     assert_eq!(data, [1, 2]);
     assert!(!extent.read(0xfff, &mut data));
     assert_eq!(machine.peek(Pa(extent.range().start() + 0xffe), 2), [1, 2]);
+    let end = Pa(extent.range().end());
+    let last = Pa(end.0 - 2);
+    assert!(extent.write_at(last, &[3, 4]) && extent.read_at(last, &mut data));
+    assert_eq!(data, [3, 4]);
+    let first = Pa(extent.range().start());
+    for outside in [Pa(end.0 - 1), end, Pa(first.0 - 1), Pa(u64::MAX)] {
+        assert!(!extent.write_at(outside, &[5, 6]) && !extent.read_at(outside, &mut data));
+    }
+    assert!(extent.read_at(last, &mut data) && data == [3, 4]);
     extent.write_word(1, 0x0102_0304_0506_0708);
     extent.write_word(512, 7);
     assert_eq!(

@@ -7,7 +7,8 @@ use abi::{Ipa, Pa};
 
 use super::gic::{CpuInterface, Gic};
 use super::guest::{Guest, GuestId};
-use super::host::with_state;
+use super::host::{here, with_state};
+use super::translation::walk;
 use crate::exit::Exit;
 use crate::pstate::Handler;
 
@@ -274,6 +275,22 @@ impl Vcpu {
     pub fn translate(&mut self, address: u64, access: Access) -> Option<Ipa> {
         let _ = access;
         (address >> 48 == 0).then_some(Ipa(address))
+    }
+
+    /// Where both its stages map it, and allow `access`.
+    ///
+    /// # Panics
+    /// If it is not resident.
+    pub fn locate(&mut self, address: u64, access: Access) -> Option<Pa> {
+        assert!(self.is_resident(), "{:?} is not loaded", self.id());
+        let address = self.translate(address, access)?;
+        let found = walk(&here().0.shared().ram, self.stage2, address)?;
+        // S2AP.
+        let right = match access {
+            Access::Read => 1 << 6,
+            Access::Write => 1 << 7,
+        };
+        (found.descriptor & right != 0).then_some(found.address)
     }
 
     /// Whether the guest runs 32-bit code.

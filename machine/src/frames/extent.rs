@@ -63,6 +63,38 @@ impl Extent {
         }
     }
 
+    /// Copies what is at physical address `from` into `data`. `false`, with nothing read, unless all of
+    /// it is the extent's.
+    #[must_use]
+    #[inline]
+    pub fn read_at(&self, from: Pa, data: &mut [u8]) -> bool {
+        let all = self.contains(from, data.len());
+        if all {
+            // SAFETY: as for `write`.
+            unsafe { physical::copy_out(from, data) };
+        }
+        all
+    }
+
+    /// Copies `data` to physical address `to`, for a guest that runs: it reads through the caches.
+    /// `false`, with nothing written, unless all of it is the extent's.
+    #[must_use]
+    #[inline]
+    pub fn write_at(&self, to: Pa, data: &[u8]) -> bool {
+        let all = self.contains(to, data.len());
+        if all {
+            // SAFETY: as for `write`.
+            unsafe { physical::put(to, data) };
+        }
+        all
+    }
+
+    #[inline]
+    fn contains(&self, start: Pa, bytes: usize) -> bool {
+        let room = self.range.end().wrapping_sub(start.0);
+        start.0 >= self.range.start() && start.0 <= self.range.end() && room >= bytes as u64
+    }
+
     /// Reads the 8-byte word `index`; 0 behind the end.
     pub fn read_word(&self, index: u64) -> u64 {
         match self.word(index) {
