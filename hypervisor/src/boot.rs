@@ -441,6 +441,7 @@ fn assemble(
         interrupts,
         conduit,
         cpus,
+        alarm: Default::default(),
         alive: AtomicU32::new(domains.len() as u32),
         domains: domains.into_boxed_slice(),
         console: Lock::new(console),

@@ -23,3 +23,4 @@ pub mod run;
 pub mod schedule;
 pub mod system;
 pub mod timeline;
+pub mod watchdog;

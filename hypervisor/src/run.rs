@@ -8,7 +8,6 @@ use core::fmt;
 use machine::atomic::{Ordering, fence};
 
 use ::console::Level;
-use lifecycle::Effects;
 use machine::claim::Claimed;
 use machine::cpu::TrapWait;
 use machine::exit::{Exit, FetchAbort};
@@ -21,10 +20,10 @@ use crate::arch::arm64::{calls, sysreg};
 use crate::console::Source;
 use crate::domain::{Domain, Life, Registers, Slot};
 use crate::guest_memory::{Need, Refused};
-use crate::schedule::{Choose, NEW};
 use crate::system::{self, System};
-use crate::{hypercall, interrupts, mmio, reclaim};
+use crate::{hypercall, interrupts, mmio, reclaim, watchdog};
 
+mod life;
 mod list_registers;
 mod residency;
 
@@ -329,47 +328,6 @@ impl<'s> Cpu<'s> {
         Next::Choose
     }
 
-    /// Changes the life of the resident guest's domain, and does what that demands. The queues
-    /// follow under the same lock, so that they see changes in the order in which they were made.
-    pub fn change_life<E>(
-        &mut self,
-        change: impl FnOnce(&mut Life, VcpuId) -> Result<Effects, E>,
-    ) -> Option<Result<Next, E>> {
-        let resident = self.resident.as_ref()?;
-        let (domain, vcpu) = (resident.domain, resident.slot.id);
-        let mut next = Next::Run;
-        let effects = {
-            let mut guard = domain.control.lock(&mut self.token);
-            let (life, token) = guard.split();
-            let effects = match change(life, vcpu) {
-                Ok(effects) => effects,
-                Err(error) => return Some(Err(error)),
-            };
-            for slot in effects.wake.iter().filter_map(|vcpu| domain.slot(vcpu)) {
-                slot.starting.store(true, Ordering::Release);
-                let key = VcpuKey {
-                    domain: domain.id,
-                    vcpu: slot.id,
-                };
-                if self.system.admit(key, slot, NEW, self.shared.id, token) == Choose::Anew {
-                    // Perhaps not to run it at once, but to give the running one's slice an end.
-                    next = Next::Choose;
-                }
-            }
-            self.system
-                .deschedule(domain, effects.deschedule, self.shared.id, token);
-            effects
-        };
-        if effects.report {
-            reclaim::ended(self, domain);
-        }
-        Some(Ok(if effects.deschedule.is_empty() {
-            next
-        } else {
-            Next::Choose
-        }))
-    }
-
     /// Chooses whom to run, and makes it resident. `false` if nobody wants to run.
     pub fn choose(&mut self) -> bool {
         if self.system.has_reclaims() {
@@ -428,6 +386,7 @@ impl<'s> Cpu<'s> {
         let own = self.resident.as_ref();
         let own = own.and_then(|resident| resident.registers.physical_timer.deadline());
         let first = earlier(earlier(self.slice_end, self.sleepers), own);
+        let first = earlier(first, self.system.alarm.time());
         if first != self.armed {
             self.armed = first;
             timer::set_deadline(first);
@@ -441,6 +400,9 @@ impl<'s> Cpu<'s> {
         timer::set_deadline(None);
         let now = timer::now();
         let due = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now);
+        if due(self.system.alarm.time()) && watchdog::look(self) == Next::Choose {
+            return self.time_to_choose(now);
+        }
         if self.resident.is_none() || due(self.slice_end) || due(self.sleepers) {
             return self.time_to_choose(now);
         }

@@ -14,6 +14,7 @@ use machine::once::Once;
 use crate::console::{Console, Source};
 use crate::domain::Domain;
 use crate::schedule::Queue;
+use crate::watchdog::Alarm;
 
 /// The one root, set at the end of the boot.
 pub static SYSTEM: Once<&'static System> = Once::new();
@@ -36,6 +37,8 @@ pub struct System {
     pub frames: Lock<Frames, Table>,
     /// Domains whose memory is being taken back.
     pub reclaims: AtomicU32,
+    /// When the first watchdog of all domains expires, or earlier.
+    pub alarm: Alarm,
     /// Domains that have not ended.
     pub alive: AtomicU32,
     /// Whether a guest's WFI and WFE are exits (`vwfi=trap`).

@@ -104,7 +104,7 @@ pub fn build(
         state,
         memory: Some(memory),
         reclaim: Progress::Idle,
-        shutdown_code: None,
+        watchdogs: Default::default(),
         grants: Grants::new(grant::Config {
             domain: spec.id,
             max_frames: super::MAX_GRANT_FRAMES,
@@ -128,6 +128,7 @@ pub fn build(
         vcpus: slots(site, spec, base, home),
         last_ran: (0..site.cpus).map(|_| AtomicU16::new(0)).collect(),
         ending: AtomicBool::new(false),
+        alarm: Default::default(),
     };
     let entry = Entry {
         address: placement.entry.0,
@@ -342,6 +343,8 @@ fn map_all(
         return Err((String::from("no memory for its shared pages"), banks));
     };
     own.zero(0, own.range().size());
+    // The wall clock was never set: read once, as on Xen, it says 1970.
+    own.store32(u64::from(abi::shared_info::WC_VERSION_OFFSET), 2);
     let mut memory = Memory {
         banks,
         stage2: Some(stage2),

@@ -25,6 +25,8 @@ use sched::CpuMask;
 use vgic::Vgic;
 use vuart::Vuart;
 
+use crate::watchdog::Alarm;
+
 pub use memory::Memory;
 pub use page::Page;
 
@@ -55,6 +57,8 @@ pub struct Domain {
     pub last_ran: Box<[AtomicU16]>,
     /// It has ended: its memory is being taken back, or was. None of its vCPUs runs again.
     pub ending: AtomicBool,
+    /// When its first watchdog expires.
+    pub alarm: Alarm,
 }
 
 /// A domain's life, under its control lock.
@@ -65,8 +69,8 @@ pub struct Life {
     pub memory: Option<Memory>,
     /// How far taking them back has come.
     pub reclaim: crate::reclaim::Progress,
-    /// The reason that it gave for its next shutdown (`SCHEDOP_shutdown_code`).
-    pub shutdown_code: Option<u8>,
+    /// Its watchdogs, in counter ticks.
+    pub watchdogs: lifecycle::Watchdogs,
     /// What it grants to others.
     pub grants: Grants<Page, Page>,
     /// What it has mapped of others.

@@ -1,8 +1,9 @@
 //! `sched_op` (public/sched.h): giving the CPU away, waiting, and ending.
 
-use abi::sched::{POLL_MAX_PORTS, Poll, RemoteShutdown, Shutdown, op};
+use abi::sched::{POLL_MAX_PORTS, Poll, RemoteShutdown, Shutdown, Watchdog, op};
 use abi::{Errno, Port, VcpuSet};
 use evtchn::Polled;
+use lifecycle::{Timeout, WatchdogError};
 use machine::timer;
 
 use super::{DONE, Outcome, Result, argument, own};
@@ -35,9 +36,10 @@ pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
         }
         op::SHUTDOWN_CODE => {
             let reason = Shutdown::from_bytes(&argument(cpu, at)?).reason;
-            cpu.with_life(|life, _| *life.shutdown_code.get_or_insert(reason as u8));
+            cpu.with_life(|life, _| life.state.record_reason((reason as u8).into()));
             DONE
         }
+        op::WATCHDOG => watchdog(cpu, at),
         // For the domain with the hardware, which does not exist.
         op::PIN_OVERRIDE => Err(Errno::Perm),
         _ => Err(Errno::NoSys),
@@ -46,13 +48,40 @@ pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
 
 /// Stops the domain. Reasons are cut to 8 bits; one that was recorded before goes first.
 fn shut_down(cpu: &mut Cpu<'_>, reason: u32) -> Result {
-    let stopped = cpu.change_life(|life, _| {
-        let reason = life.shutdown_code.unwrap_or(reason as u8).into();
-        Ok::<_, Errno>(life.state.shutdown(reason, VcpuSet::EMPTY))
-    });
+    let reason = (reason as u8).into();
+    let stopped =
+        cpu.change_life(|life, _| Ok::<_, Errno>(life.state.shutdown(reason, VcpuSet::EMPTY)));
     match stopped {
         Some(Ok(next)) => Ok(Outcome::DoneThen(0, next)),
         _ => Err(Errno::Srch),
+    }
+}
+
+/// Sets a watchdog: gives the number of a new one, and 0 for one that there is.
+fn watchdog(cpu: &mut Cpu<'_>, at: u64) -> Result {
+    let Watchdog { id, timeout } = Watchdog::from_bytes(&argument(cpu, at)?);
+    let now = timer::now();
+    let timeout = match timeout {
+        0 => Timeout::Never { now },
+        seconds => Timeout::At(
+            timer::frequency()
+                .saturating_mul(seconds.into())
+                .saturating_add(now),
+        ),
+    };
+    let domain = own(cpu)?;
+    let set = {
+        let mut life = domain.control.lock(&mut cpu.token);
+        let set = life.watchdogs.set(id, timeout);
+        cpu.system.alarm.follow(domain, &life.watchdogs);
+        set
+    };
+    cpu.arm_timer();
+    match set {
+        Ok(answer) => Ok(Outcome::Done(answer.into())),
+        Err(WatchdogError::NoSuch) => Err(Errno::Inval),
+        // As on Xen, whose answer is an unsigned int there.
+        Err(WatchdogError::NoneLeft) => Ok(Outcome::Done((Errno::NoSpc.as_result() as u32).into())),
     }
 }
 

@@ -20,6 +20,7 @@ mod refusals;
 mod sgi;
 mod sharing;
 mod sleep;
+mod stopping;
 mod switching;
 mod sysregs;
 mod timers;

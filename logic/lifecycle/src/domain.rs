@@ -51,6 +51,8 @@ const MAX: usize = VcpuSet::MAX as usize;
 #[derive(Clone, Debug)]
 pub struct Domain {
     pub(crate) state: DomainState,
+    /// Why it will stop, if it said so.
+    pub(crate) recorded: Option<Reason>,
     pauses: u16,
     count: u16,
     vcpus: [Vcpu; MAX],
@@ -65,6 +67,7 @@ impl Domain {
         let (state, vcpus) = (DomainState::Building, [Vcpu::OFF; MAX]);
         Some(Self {
             state,
+            recorded: None,
             pauses: 0,
             count: vcpu_count,
             vcpus,

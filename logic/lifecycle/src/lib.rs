@@ -25,12 +25,14 @@ mod reason;
 mod shutdown;
 pub mod smccc;
 mod vcpu;
+mod watchdog;
 
 pub use domain::{Domain, DomainState, StateError};
 pub use effects::Effects;
 pub use power::{Affinity, PsciError};
 pub use reason::Reason;
 pub use vcpu::{Block, Entry, Power};
+pub use watchdog::{Timeout, WATCHDOGS, WatchdogError, Watchdogs};
 
 #[cfg(test)]
 mod tests;

@@ -14,11 +14,13 @@ impl Domain {
     /// Stops the domain for `reason`. `in_flight` are the vCPUs with a request at a device model
     /// ([`Domain::in_flight`]): they are waited for.
     ///
-    /// The first reason wins: there is no effect unless the domain is running.
+    /// The first reason wins: one that the domain recorded goes before this, and there is no effect
+    /// unless the domain is running.
     pub fn shutdown(&mut self, reason: Reason, in_flight: VcpuSet) -> Effects {
         if self.state != DomainState::Running {
             return Effects::NONE;
         }
+        let reason = self.recorded.unwrap_or(reason);
         let waiting = in_flight.intersection(self.all());
         let stopped = waiting.is_empty();
         let effects = self.change(|domain| {
@@ -34,12 +36,18 @@ impl Domain {
         }
     }
 
-    /// Stops the domain as crashed. Nobody is waited for; answers that still come are taken by
-    /// [`io_completed`](Self::io_completed). Like any other reason it does not replace an earlier
+    /// Records why the domain will stop, whatever it is stopped by (`SCHEDOP_shutdown_code`). The first
+    /// record stays, until a resume.
+    pub fn record_reason(&mut self, reason: Reason) {
+        self.recorded.get_or_insert(reason);
+    }
+
+    /// Stops the domain by the hypervisor's decision, as crashed or for an expired watchdog. Nobody is
+    /// waited for; answers that still come are taken by [`io_completed`](Self::io_completed). Like any other reason it does not replace an earlier
     /// one: when a device model breaks the protocol while the domain is stopping, call
     /// `io_completed` for the request that is given up.
-    pub fn crash(&mut self) -> Effects {
-        self.shutdown(Reason::Crash, VcpuSet::EMPTY)
+    pub fn crash(&mut self, reason: Reason) -> Effects {
+        self.shutdown(reason, VcpuSet::EMPTY)
     }
 
     /// Whether a request of `vcpu` may be sent to a device model now; then follow it with
@@ -80,6 +88,7 @@ impl Domain {
     pub fn resume(&mut self) -> Result<Effects, StateError> {
         match self.state {
             DomainState::Stopped(_) => {
+                self.recorded = None;
                 Ok(self.change(|domain| domain.state = DomainState::Running))
             }
             _ => Err(StateError::WrongState),

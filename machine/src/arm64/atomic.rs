@@ -1,4 +1,6 @@
 //! Atomics: the processor's. (On the fake machine each access is a point at which tests switch
 //! between CPUs.)
 
-pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering, fence};
+pub use core::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
+};

@@ -73,6 +73,12 @@ macro_rules! numbers {
                 self.0.fetch_add(more, order)
             }
 
+            /// Writes what is less, it or `other`, and tells what it was.
+            pub fn fetch_min(&self, other: $value, order: Ordering) -> $value {
+                point();
+                self.0.fetch_min(other, order)
+            }
+
             /// Subtracts, wrapping, and tells what it was.
             pub fn fetch_sub(&self, less: $value, order: Ordering) -> $value {
                 point();
@@ -91,6 +97,8 @@ atomics! {
     AtomicU16: u16,
     /// 32 bits.
     AtomicU32: u32,
+    /// 64 bits.
+    AtomicU64: u64,
 }
 
-numbers!(AtomicU8: u8, AtomicU16: u16, AtomicU32: u32);
+numbers!(AtomicU8: u8, AtomicU16: u16, AtomicU32: u32, AtomicU64: u64);

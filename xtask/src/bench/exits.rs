@@ -67,10 +67,7 @@ pub(crate) fn measure(paths: &Paths, subject: &Subject) -> Result<Exits> {
         .open(format!("/proc/self/fd/{}", input.as_raw_fd()))
         .context("the pipe's other end")?;
     let mut command = start.command();
-    command
-        .stdin(Stdio::piped())
-        .stdout(serial)
-        .stderr(input);
+    command.stdin(Stdio::piped()).stdout(serial).stderr(input);
     let mut child = command.spawn().context("cannot start QEMU")?;
     // Its ends of the pipe: the child's are the only ones now, so that its death ends the lines.
     drop(command);

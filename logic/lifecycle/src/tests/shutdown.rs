@@ -77,7 +77,7 @@ fn the_first_reason_stays() {
     let mut domain = running(2, 2);
     send(&mut domain, V1);
     let _ = domain.shutdown(Reason::Suspend, domain.in_flight());
-    assert_eq!(domain.crash(), Effects::NONE);
+    assert_eq!(domain.crash(Reason::Crash), Effects::NONE);
     let _ = domain.io_completed(V1);
     assert_eq!(
         domain.shutdown(Reason::Other(77), VcpuSet::EMPTY),
@@ -87,11 +87,23 @@ fn the_first_reason_stays() {
 }
 
 #[test]
+fn a_recorded_reason_goes_before_what_stops_the_domain() {
+    let mut domain = running(1, 1);
+    domain.record_reason(Reason::Suspend);
+    domain.record_reason(Reason::Reboot);
+    let _ = domain.crash(Reason::Watchdog);
+    assert_eq!(domain.state(), DomainState::Stopped(Reason::Suspend));
+    let _ = domain.resume().unwrap();
+    let _ = domain.system_off(V0, VcpuSet::EMPTY).unwrap();
+    assert_eq!(domain.state(), DomainState::Stopped(Reason::PowerOff));
+}
+
+#[test]
 fn a_crash_waits_for_nothing_and_late_answers_are_taken() {
     let mut domain = running(2, 2);
     send(&mut domain, V1);
     assert_eq!(
-        domain.crash(),
+        domain.crash(Reason::Crash),
         Effects {
             report: true,
             ..deschedules(&[V0])
@@ -105,7 +117,7 @@ fn a_crash_waits_for_nothing_and_late_answers_are_taken() {
 fn a_resumed_vcpu_with_a_request_still_in_flight_goes_on_waiting() {
     let mut domain = running(2, 2);
     send(&mut domain, V1);
-    let _ = domain.crash();
+    let _ = domain.crash(Reason::Crash);
     assert_eq!(domain.resume(), Ok(wakes(&[V0])));
     assert_eq!(
         domain.wake(V1),

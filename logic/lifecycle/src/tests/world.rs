@@ -100,7 +100,7 @@ impl World {
         match action {
             Action::Start => domain.start(ENTRY).ok(),
             Action::Shutdown(reason) => Some(domain.shutdown(reason, domain.in_flight())),
-            Action::Crash => Some(domain.crash()),
+            Action::Crash => Some(domain.crash(Reason::Crash)),
             Action::Resume => domain.resume().ok(),
             Action::Destroy => domain.destroy().ok(),
             Action::Reclaimed => {
