@@ -10,8 +10,8 @@ use core::fmt::{self, Write};
 
 use ::console::{
     Decision, Focus, Focused, FocusedPrefix, Input, LINE_MAX, Level, LineAssembler, Now, Origin,
-    OutputRing, Prefix, RateLimit, Screen, Sink, Stamp, Switched, Text, Thresholds, Timestamps,
-    Writer,
+    OutputRing, Prefix, RateLimit, Screen, Sink, Stamp, Switched, Terminal, Text, Thresholds,
+    Timestamps, Writer,
 };
 use machine::timer;
 use machine::uart::{Uart, WantRoom};
@@ -62,6 +62,12 @@ impl Guest {
             Way::Uart => &mut self.lines,
             Way::Hypercall => &mut self.hypercall_lines,
         }
+    }
+
+    /// Ends what is collected of lines, whichever way it came.
+    fn flush_partial(&mut self, stamp: &Stamp, out: &mut Terminal<'_, impl Sink>) {
+        self.lines.flush_partial(stamp, out);
+        self.hypercall_lines.flush_partial(stamp, out);
     }
 }
 
@@ -212,9 +218,7 @@ impl Console {
             if let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) {
                 let origin = Origin::Domain(domain);
                 let mut sink = self.ring.sink(origin);
-                guest
-                    .lines
-                    .flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
+                guest.flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
             }
         }
     }
@@ -347,9 +351,7 @@ impl Console {
         if let Some(guest) = self.guests.iter_mut().find(|guest| guest.domain == domain) {
             let origin = Origin::Domain(domain);
             let mut sink = self.ring.sink(origin);
-            guest
-                .lines
-                .flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
+            guest.flush_partial(&stamp, &mut self.screen.writer(origin, &mut sink));
         }
         self.held.retain(|held| *held != domain);
         self.focus.remove(domain)

@@ -162,3 +162,19 @@ fn a_long_write_is_continued_by_the_same_instruction() {
     assert_eq!(bench.registers(A, |registers| registers.cpu.register(0)), 0);
     assert_eq!(bench.output(), text);
 }
+
+#[test]
+fn what_was_begun_by_hypercall_is_ended_when_the_focus_comes() {
+    let mut bench = Setup::two()
+        .command_line("console=dtuart guest_loglvl=all")
+        .boot();
+    bench.settle();
+    bench.type_in("\x01\x01\x01");
+    put(&mut bench, "begun");
+    bench.output();
+    call(&mut bench, hypercall::CONSOLE_IO, [0, 5, BUFFER, 0]);
+    assert_eq!(bench.output(), "");
+    bench.type_in(&"\x01".repeat(6));
+    let output = bench.output();
+    assert!(output.contains("(d1) begun\n"), "{output}");
+}
