@@ -187,7 +187,7 @@ pub struct Registers {
     /// What is done of a hypercall that is continued.
     pub unfinished: Option<crate::hypercall::Unfinished>,
     /// It is closing all of the domain's event channels.
-    pub resets: bool,
+    pub reset: Option<evtchn::Reset>,
 }
 
 impl Registers {
@@ -211,7 +211,7 @@ impl Slot {
                 runstate: Default::default(),
                 poll_deadline: None,
                 unfinished: None,
-                resets: false,
+                reset: None,
             }),
             attention: Attention::default(),
             asleep: AtomicBool::new(false),

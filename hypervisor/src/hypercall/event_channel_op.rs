@@ -211,17 +211,24 @@ fn show_status(cpu: &mut Cpu<'_>, at: u64) -> Result {
     DONE
 }
 
-/// Closes all ports, a bit at a time. Which vCPU is at it is kept in its registers.
+/// Closes all ports, a bit at a time. Which reset a vCPU is at is kept in its registers.
 fn reset(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
-    let resets = cpu.with_registers(|registers| registers.resets);
-    let domain = if resets == Some(true) {
-        own(cpu)?
-    } else {
-        let target = Reset::from_bytes(&argument(cpu, at)?).dom;
-        let domain = own_by_id(cpu, target)?;
-        domain.events.lock(&mut cpu.token).begin_reset()?;
-        cpu.with_registers(|registers| registers.resets = true);
-        domain
+    let domain = own(cpu)?;
+    let begun = cpu.with_registers(|registers| registers.reset).flatten();
+    let running = begun.filter(|begun| {
+        let events = domain.events.lock(&mut cpu.token);
+        events.is_running(*begun)
+    });
+    let reset = match running {
+        Some(reset) => reset,
+        // A new one, or one that another vCPU took over.
+        None => {
+            let target = Reset::from_bytes(&argument(cpu, at)?).dom;
+            own_by_id(cpu, target)?;
+            let reset = domain.events.lock(&mut cpu.token).begin_reset()?;
+            cpu.with_registers(|registers| registers.reset = Some(reset));
+            reset
+        }
     };
     let mut budget = RESET_BUDGET;
     loop {
@@ -236,8 +243,8 @@ fn reset(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
             return Ok(Outcome::Again([command, at, 0, 0, 0]));
         }
     }
-    cpu.with_registers(|registers| registers.resets = false);
-    let retired = domain.events.lock(&mut cpu.token).finish_reset()?;
+    cpu.with_registers(|registers| registers.reset = None);
+    let retired = domain.events.lock(&mut cpu.token).finish_reset(reset)?;
     drop(retired);
     DONE
 }

@@ -76,6 +76,7 @@ impl Cpu<'_> {
                 registers.physical_timer = Default::default();
                 // What it was in the midst of went with its old life.
                 registers.unfinished = None;
+                registers.reset = None;
                 registers.poll_deadline = None;
                 let (_, token) = life.split();
                 reset_interrupts(domain, slot.id, token);

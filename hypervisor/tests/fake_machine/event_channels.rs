@@ -8,7 +8,7 @@ use abi::evtchn::{
 use abi::hypercall::{EVENT_CHANNEL_OP, VCPU_OP};
 use abi::shared_info::{MASK_OFFSET, PENDING_OFFSET, vcpu_info};
 use abi::vcpu::{self, RegisterVcpuInfo};
-use abi::{DomId, Errno, IntId, Port, psci};
+use abi::{DomId, Errno, IntId, Port};
 
 use crate::bench::{Bench, Setup, Who};
 use crate::xen::{
@@ -20,13 +20,13 @@ const A: Who = (1, 0);
 const B: Who = (2, 0);
 
 /// Lets a vCPU take its private interrupts.
-fn enable_upcall(bench: &mut Bench, (domain, vcpu): Who) {
+pub(crate) fn enable_upcall(bench: &mut Bench, (domain, vcpu): Who) {
     let frame = 0x302_0000 + u64::from(vcpu) * 0x2_0000 + 0x1_0000;
     bench.store((domain, vcpu), frame + 0x100, 1 << EVENT_UPCALL.0);
     bench.store((domain, vcpu), 0x300_1000, 2);
 }
 
-fn taken(bench: &mut Bench, who: Who) -> Option<IntId> {
+pub(crate) fn taken(bench: &mut Bench, who: Who) -> Option<IntId> {
     bench.ask(who, |guest| {
         let intid = guest.acknowledge();
         intid.into_iter().for_each(|intid| guest.end(intid));
@@ -108,48 +108,6 @@ fn another_vcpu_is_interrupted_where_it_sleeps() {
     bench.settle();
     assert_eq!(on_port(&mut bench, first, op::SEND, port), 0);
     assert_eq!(taken(&mut bench, second), Some(EVENT_UPCALL));
-}
-
-#[test]
-fn an_event_for_a_vcpu_that_is_off_interrupts_it_once_it_is_on() {
-    let mut bench = Setup::with(vec![enhanced(1, 2)]).boot();
-    let second = (1, 1);
-    let on = |bench: &mut Bench| {
-        let arguments = [abi::arm::vcpu_affinity(1), crate::bench::ENTRY, 0];
-        assert_eq!(bench.hvc(A, psci::CPU_ON_64, arguments), 0);
-        enable_upcall(bench, second);
-    };
-    let own = RegisterVcpuInfo {
-        mfn: SHARED >> 12,
-        offset: 64,
-        ..RegisterVcpuInfo::default()
-    };
-    let register = vcpu::op::REGISTER_VCPU_INFO.into();
-    put(&mut bench, A, ARGUMENT, &own.to_bytes());
-    let arguments = [register, 1, ARGUMENT, 0, 0];
-    assert_eq!(call(&mut bench, A, VCPU_OP, arguments), 0);
-    assert_eq!(get::<1>(&mut bench, A, SHARED + 64), [1]);
-    let port = open_ipi(&mut bench, A, 1);
-    on(&mut bench);
-    assert_eq!(taken(&mut bench, second), Some(EVENT_UPCALL));
-    // It was seen to; an event comes while the vCPU is off.
-    put(&mut bench, A, SHARED + 64, &[0; 16]);
-    bench.run(second, |guest| {
-        guest.hvc(0, [psci::CPU_OFF.into(), 0, 0, 0])
-    });
-    bench.settle();
-    assert_eq!(on_port(&mut bench, A, op::SEND, port), 0);
-    on(&mut bench);
-    assert_eq!(taken(&mut bench, second), Some(EVENT_UPCALL));
-    assert_eq!(taken(&mut bench, second), None, "once");
-    // Without events there is none.
-    put(&mut bench, A, SHARED + 64, &[0; 16]);
-    bench.run(second, |guest| {
-        guest.hvc(0, [psci::CPU_OFF.into(), 0, 0, 0])
-    });
-    bench.settle();
-    on(&mut bench);
-    assert_eq!(taken(&mut bench, second), None);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod crowd;
 mod devices;
 mod ending;
 mod event_channels;
+mod event_lives;
 mod guest_copies;
 mod hypercalls;
 mod interface;

@@ -13,6 +13,7 @@ use crate::notify::Notify;
 use crate::page::SharedPage;
 use crate::poll::PolledFor;
 use crate::ports::Ports;
+use crate::sweep::Sweeping;
 use crate::try_vec;
 use crate::two_level as two;
 use crate::upcall::Info;
@@ -40,8 +41,10 @@ pub struct Events<P> {
     pub(crate) polling: VcpuSet,
     /// No port may be opened any more.
     pub(crate) is_dying: bool,
-    /// A reset or the end is closing all ports; the first port that it has not visited.
-    pub(crate) sweeping: Option<Port>,
+    /// A reset or the end is closing all ports.
+    pub(crate) sweeping: Option<Sweeping>,
+    /// Resets that were begun.
+    pub(crate) resets: u32,
 }
 
 /// How events are delivered, with what that needs: one value, so that no operation sees half of a
@@ -133,6 +136,7 @@ impl<P: SharedPage> Events<P> {
             polling: VcpuSet::EMPTY,
             is_dying: false,
             sweeping: None,
+            resets: 0,
         })
     }
 

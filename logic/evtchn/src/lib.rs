@@ -52,7 +52,7 @@ pub use notify::{Notify, NotifyMany};
 pub use page::SharedPage;
 pub use poll::Polled;
 pub use send::Sent;
-pub use sweep::Sweep;
+pub use sweep::{Reset, Sweep};
 pub use virq::GlobalVirqs;
 
 /// `count` of what `make` makes.

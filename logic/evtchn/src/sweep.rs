@@ -30,35 +30,73 @@ pub enum Sweep {
     Done,
 }
 
+/// A reset that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset(u32);
+
+/// How far the work stands.
+pub(crate) struct Sweeping {
+    /// The first port that was not visited.
+    next: Port,
+    /// Where it stood when a reset that was begun beside it was refused last.
+    refused_at: Option<Port>,
+}
+
+impl From<Port> for Sweeping {
+    fn from(next: Port) -> Self {
+        Self {
+            next,
+            refused_at: None,
+        }
+    }
+}
+
 impl<P: SharedPage> Events<P> {
     /// Begins a reset: all ports of the guest's are closed, then it is back to 2-level.
     ///
+    /// One that nobody goes on with is taken over: it stands where it stood when the last one that was
+    /// begun beside it was refused.
+    ///
     /// # Errors
     /// `Busy`: another one is running, or the domain is dying.
-    pub fn begin_reset(&mut self) -> Result<(), Errno> {
-        if self.sweeping.is_some() {
-            return Err(Errno::Busy);
+    pub fn begin_reset(&mut self) -> Result<Reset, Errno> {
+        if let Some(sweeping) = &mut self.sweeping {
+            let stands_still = sweeping.refused_at == Some(sweeping.next);
+            if self.is_dying || !stands_still {
+                sweeping.refused_at = Some(sweeping.next);
+                return Err(Errno::Busy);
+            }
         }
-        self.sweeping = Some(Port(0));
-        Ok(())
+        self.resets = self.resets.wrapping_add(1);
+        let next = self.sweeping.as_ref().map_or(Port(0), |old| old.next);
+        self.sweeping = Some(Sweeping::from(next));
+        Ok(Reset(self.resets))
+    }
+
+    /// Whether `reset` is still the one that is running.
+    pub fn is_running(&self, reset: Reset) -> bool {
+        self.sweeping.is_some() && !self.is_dying && self.resets == reset.0
     }
 
     /// Begins the end: no port is opened any more, and all are closed, the hypervisor's included. A
     /// reset that was running ends here.
     pub fn begin_destroy(&mut self) {
         self.is_dying = true;
-        self.sweeping = Some(Port(0));
+        self.sweeping = Some(Sweeping::from(Port(0)));
     }
 
     /// Goes on closing ports. `budget` counts ports closed and stretches of 64 ports passed over.
     pub fn sweep(&mut self, budget: u32) -> Sweep {
         for _ in 0..budget.max(1) {
-            let next = self.sweeping.and_then(|next| self.ports.next_open(next));
+            let next = self.sweeping.as_ref().map(|sweeping| sweeping.next);
+            let next = next.and_then(|next| self.ports.next_open(next));
             let Some(port) = next else { return Sweep::Done };
             if let Some(domain) = self.sweep_port(port) {
                 return Sweep::Peer { port, domain };
             }
-            self.sweeping = Some(Port(port.0 + 1));
+            if let Some(sweeping) = &mut self.sweeping {
+                sweeping.next = Port(port.0 + 1);
+            }
         }
         Sweep::More
     }
@@ -81,8 +119,11 @@ impl<P: SharedPage> Events<P> {
     /// Ends a reset. The pending and mask bits in the shared info page stay as they are.
     ///
     /// # Errors
-    /// `Again`: ports were opened behind the sweep; the ABI stays.
-    pub fn finish_reset(&mut self) -> Result<Retired<P>, Errno> {
+    /// `Busy`: another one took over. `Again`: ports were opened behind the sweep; the ABI stays.
+    pub fn finish_reset(&mut self, reset: Reset) -> Result<Retired<P>, Errno> {
+        if !self.is_running(reset) {
+            return Err(Errno::Busy);
+        }
         self.sweeping = None;
         if self.ports.open > self.ports.owned {
             return Err(Errno::Again);

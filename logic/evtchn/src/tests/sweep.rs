@@ -57,11 +57,11 @@ proptest! {
     ) {
         let (mut domain, mut other) = (Domain::new(OWN), Domain::new(OTHER));
         let owned = populate(&mut domain, &mut other, count);
-        domain.events.begin_reset().unwrap();
+        let reset = domain.events.begin_reset().unwrap();
         prop_assert_eq!(domain.events.begin_reset(), Err(Errno::Busy));
         let calls = sweep(&mut domain, &mut other, budget);
         prop_assert!(calls <= 5 * count + 20);
-        prop_assert!(domain.events.finish_reset().is_ok());
+        prop_assert!(domain.events.finish_reset(reset).is_ok());
         for port in (1..domain.events.port_count()).map(Port).filter(|port| *port != owned) {
             prop_assert_eq!(domain.events.status(port).unwrap().state, State::Closed);
         }
@@ -79,14 +79,17 @@ proptest! {
 fn ports_opened_behind_the_sweep_make_it_try_again() {
     let (mut domain, mut other) = (Domain::new(OWN), Domain::new(OTHER));
     populate(&mut domain, &mut other, 70);
-    domain.events.begin_reset().unwrap();
+    let reset = domain.events.begin_reset().unwrap();
     let _ = domain.events.sweep(10);
     assert_eq!(domain.events.bind_ipi(0), Ok(Port(1)));
     sweep(&mut domain, &mut other, 10);
-    assert!(matches!(domain.events.finish_reset(), Err(Errno::Again)));
-    domain.events.begin_reset().unwrap();
+    assert!(matches!(
+        domain.events.finish_reset(reset),
+        Err(Errno::Again)
+    ));
+    let reset = domain.events.begin_reset().unwrap();
     sweep(&mut domain, &mut other, 10);
-    assert!(domain.events.finish_reset().is_ok());
+    assert!(domain.events.finish_reset(reset).is_ok());
 }
 
 #[test]
@@ -103,8 +106,9 @@ fn the_end_closes_everything_and_gives_all_pages_back() {
         let _ = domain.events.expand_array(page.clone()).unwrap();
     }
     let owned = populate(&mut domain, &mut other, 3);
-    domain.events.begin_reset().unwrap();
+    let reset = domain.events.begin_reset().unwrap();
     domain.events.begin_destroy();
+    assert!(!domain.events.is_running(reset));
     assert_eq!(domain.events.begin_reset(), Err(Errno::Busy));
     assert_eq!(domain.events.bind_ipi(0), Err(Errno::Inval));
     sweep(&mut domain, &mut other, 1);
@@ -138,9 +142,9 @@ fn after_a_reset_2_level_works_again_xsa_505() {
     let port = domain.events.bind_ipi(0).unwrap();
     let _ = domain.events.send(port, Side::Guest);
     domain.shared_info.store32(560, 0x10);
-    domain.events.begin_reset().unwrap();
+    let reset = domain.events.begin_reset().unwrap();
     sweep(&mut domain, &mut other, 1);
-    drop(domain.events.finish_reset().unwrap());
+    drop(domain.events.finish_reset(reset).unwrap());
     assert_eq!(page.handles(), 1);
     assert_eq!(
         domain.shared_info.load32(560),
@@ -165,9 +169,9 @@ fn the_hypervisors_port_beyond_the_2_level_numbers_outlives_a_reset_xsa_342() {
         .events
         .alloc_owned(OTHER, VcpuId(0), consumer)
         .unwrap();
-    domain.events.begin_reset().unwrap();
+    let reset = domain.events.begin_reset().unwrap();
     sweep(&mut domain, &mut other, 64);
-    assert!(domain.events.finish_reset().is_ok());
+    assert!(domain.events.finish_reset(reset).is_ok());
     assert!(!domain.events.is_pending(owned));
     assert_eq!(domain.events.unmask(owned), Ok(crate::Notify::NONE));
     assert_eq!(
@@ -185,4 +189,30 @@ fn the_hypervisors_port_beyond_the_2_level_numbers_outlives_a_reset_xsa_342() {
         assert_eq!(domain.events.bind_ipi(0), Ok(Port(port)));
     }
     assert_eq!(domain.events.bind_ipi(0), Err(Errno::NoSpc));
+}
+
+#[test]
+fn a_reset_that_nobody_goes_on_with_is_taken_over() {
+    let (mut domain, mut other) = (Domain::new(OWN), Domain::new(OTHER));
+    for _ in 0..200 {
+        domain.events.bind_ipi(0).unwrap();
+    }
+    let first = domain.events.begin_reset().unwrap();
+    let _ = domain.events.sweep(10);
+    // It goes on between two who would like to begin.
+    assert_eq!(domain.events.begin_reset(), Err(Errno::Busy));
+    let _ = domain.events.sweep(10);
+    assert_eq!(domain.events.begin_reset(), Err(Errno::Busy));
+    assert!(domain.events.is_running(first));
+    // And now it does not.
+    let second = domain.events.begin_reset().unwrap();
+    assert!(!domain.events.is_running(first));
+    sweep(&mut domain, &mut other, 10);
+    let late = domain.events.finish_reset(first);
+    assert!(matches!(late, Err(Errno::Busy)));
+    assert!(domain.events.finish_reset(second).is_ok());
+    assert!(!domain.events.is_running(second));
+    let third = domain.events.begin_reset().unwrap();
+    sweep(&mut domain, &mut other, 10);
+    assert!(domain.events.finish_reset(third).is_ok());
 }
