@@ -14,7 +14,9 @@ use abi::IntId;
 pub(crate) struct Synced {
     /// List registers that hold other interrupts, as bits.
     pub(crate) left: u32,
-    /// A flush is due.
+    /// Private interrupts have ended that are ready again.
+    pub(crate) again: bool,
+    /// A flush is due, whatever else.
     pub(crate) flush: bool,
 }
 
@@ -23,6 +25,7 @@ impl Synced {
     pub(crate) fn all_left(used: u8) -> Self {
         Self {
             left: (1 << (used & 31)) - 1,
+            again: false,
             flush: false,
         }
     }
@@ -30,7 +33,7 @@ impl Synced {
     /// Nothing is left to be done.
     #[inline]
     pub(crate) fn is_quiet(self) -> bool {
-        self.left == 0 && !self.flush
+        self.left == 0 && !self.flush && !self.again
     }
 }
 
@@ -70,6 +73,7 @@ impl VcpuState {
         bank.active = bank.active & !taken | seen.active & taken;
         let mut synced = Synced {
             left: seen.left,
+            again: false,
             flush: false,
         };
         if ended != 0 {
@@ -83,7 +87,8 @@ impl VcpuState {
             if again {
                 self.mark(0);
             }
-            synced.flush = again && forwards || self.overflow || seen.signals;
+            synced.again = again && forwards;
+            synced.flush = self.overflow || seen.signals;
         }
         synced
     }
@@ -144,6 +149,38 @@ impl VcpuState {
             signals = true;
         }
         lr.with(if signals { ListRegister::EOI } else { 0 })
+    }
+
+    /// The edge-triggered interrupt of `bit` is pending, and no other list register than the first has
+    /// been used, for nothing else, and is free by now: `sync` and listing it in one go. `None`, and
+    /// nothing is done, if that is not all there is to do.
+    #[inline(always)]
+    pub(crate) fn list_alone(
+        &mut self,
+        bit: u32,
+        read: impl Fn(u8) -> ListRegister,
+    ) -> Option<ListRegister> {
+        let bank = &mut self.private;
+        let intid = index(bit) as u16;
+        let no_edge = !bank.edge | TIMER_BIT;
+        if self.used > 1 || self.overflow || self.asleep || (no_edge | !bank.enabled) & bit != 0 {
+            return None;
+        }
+        if self.loaded[0] == intid {
+            if bank.overridden & bit != 0 || read(0).is_valid() {
+                return None;
+            }
+            bank.active &= !bit;
+        } else if self.loaded[0] != NOTHING || bank.active & bit != 0 {
+            return None;
+        }
+        bank.listed |= bit;
+        bank.carried |= bit;
+        bank.latched &= !bit;
+        self.loaded[0] = intid;
+        self.used = 1;
+        let lr = ListRegister::new(u32::from(intid), bank.priority_of(bit));
+        Some(lr.with(ListRegister::PENDING | ListRegister::GROUP_1))
     }
 
     /// The first of `capacity` list registers that holds nothing.

@@ -52,6 +52,29 @@ impl Vgic {
         cause: Cause,
         lrs: &impl ListRegisters,
     ) -> Quick {
+        let short = self.version == Version::V3 && self.forwards() && cause == Cause::Edge;
+        if short
+            && intid.is_private()
+            && let Some(state) = self.vcpu_mut(vcpu)
+        {
+            let bit = 1 << (intid.0 & 31);
+            if let Some(register) = state.list_alone(bit, |slot| lrs.read(slot)) {
+                state.mark(0);
+                lrs.write(0, register);
+                return Quick::Done;
+            }
+        }
+        self.pend_among_others(vcpu, intid, cause, lrs)
+    }
+
+    #[inline(never)]
+    fn pend_among_others(
+        &mut self,
+        vcpu: VcpuId,
+        intid: IntId,
+        cause: Cause,
+        lrs: &impl ListRegisters,
+    ) -> Quick {
         let synced = self.sync_with(vcpu, |slot| lrs.read(slot));
         if self.version == Version::V2 || !intid.is_private() {
             return self.pend_any(vcpu, intid, cause, synced);
@@ -100,17 +123,43 @@ impl Vgic {
     /// changed since its last flush: `sync`, and lists them.
     #[inline]
     pub fn list_fresh(&mut self, vcpu: VcpuId, lrs: &impl ListRegisters) -> Quick {
-        let synced = self.sync_with(vcpu, |slot| lrs.read(slot));
-        let short = self.version == Version::V3 && self.forwards();
-        let (capacity, physical) = (self.list_registers, self.timer_pintid);
+        let read = |slot| lrs.read(slot);
+        if self.version == Version::V2 || !self.forwards() {
+            return Quick::Flush(self.sync_with(vcpu, read));
+        }
         let Some(state) = self.vcpu_mut(vcpu) else {
             return Quick::Done;
         };
         let bank = &state.private;
+        let sole = bank.latched;
+        let levels = bank.line & !bank.edge & bank.enabled;
+        if state.summary & !1 == 0
+            && sole.is_power_of_two()
+            && levels == 0
+            && let Some(register) = state.list_alone(sole, read)
+        {
+            lrs.write(0, register);
+            return Quick::Done;
+        }
+        self.list_among_others(vcpu, lrs)
+    }
+
+    #[inline(never)]
+    fn list_among_others(&mut self, vcpu: VcpuId, lrs: &impl ListRegisters) -> Quick {
+        let (capacity, physical) = (self.list_registers, self.timer_pintid);
+        let Some(state) = self.vcpu_mut(vcpu) else {
+            return Quick::Done;
+        };
+        let read = |slot| lrs.read(slot);
+        let synced = state.sync_privates(true, &read);
+        if synced.left != 0 || synced.flush {
+            return Quick::Flush(self.sync_rest(vcpu, synced, &read));
+        }
+        let bank = &state.private;
+        // What is listed and latched again needs the end of the first.
         let again = bank.latched & bank.listed & bank.enabled;
-        let more = state.asleep || state.overflow || state.summary & !1 != 0 || again != 0;
-        if !short || more || !synced.wake.is_empty() {
-            return Quick::Flush(synced);
+        if state.asleep || state.overflow || state.summary & !1 != 0 || again != 0 {
+            return Quick::Flush(Effect::NONE);
         }
         for bit in each_bit(bank.ready() & !bank.listed) {
             match state.free_slot(capacity) {

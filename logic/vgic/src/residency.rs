@@ -52,13 +52,13 @@ impl Vgic {
 
     /// The list registers that [`VcpuState::sync_privates`] has left, and what the others came to.
     #[inline(never)]
-    fn sync_rest(
+    pub(crate) fn sync_rest(
         &mut self,
         vcpu: VcpuId,
         synced: Synced,
         read: &impl Fn(u8) -> ListRegister,
     ) -> Effect {
-        let mut effect = if synced.flush {
+        let mut effect = if synced.flush || synced.again {
             Effect::wake(vcpu)
         } else {
             Effect::NONE

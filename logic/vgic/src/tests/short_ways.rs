@@ -115,3 +115,136 @@ fn an_interrupt_to_a_vcpu_that_does_not_exist_is_ignored() {
     );
     assert_eq!(vgic.list_fresh(VcpuId(2), &lrs), Quick::Done);
 }
+
+type Step = fn(&mut Vgic, &mut Vec<ListRegister>, IntId) -> Effect;
+
+/// What was there before an interrupt comes: each on its own and together, in this order.
+const BEFORE: [Step; 13] = [
+    |vgic, lrs, _| {
+        let _ = vgic.set_level(CPU0, IntId(30), crate::Level::High);
+        serve(vgic, lrs);
+        Effect::NONE
+    },
+    |vgic, lrs, _| {
+        let _ = vgic.raise(CPU0, IntId(33));
+        serve(vgic, lrs);
+        Effect::NONE
+    },
+    |_, lrs, _| {
+        let pending = lrs.iter_mut().filter(|lr| lr.is_pending());
+        pending.for_each(acknowledge);
+        Effect::NONE
+    },
+    |vgic, lrs, _| vgic.sync(CPU0, lrs),
+    |_, lrs, _| {
+        lrs.iter_mut().filter(|lr| lr.is_active()).for_each(end);
+        Effect::NONE
+    },
+    |vgic, lrs, _| vgic.sync(CPU0, lrs),
+    |vgic, _, intid| vgic.raise(CPU0, intid),
+    |vgic, _, _| {
+        make_edge(vgic, CPU0, IntId(31));
+        only(CPU0)
+    },
+    |vgic, _, intid| write_bit(vgic, CPU0, gicd::ISACTIVER, intid),
+    |vgic, _, intid| write_bit(vgic, CPU0, gicd::ICACTIVER, intid),
+    |vgic, _, intid| write_bit(vgic, CPU0, gicd::ICENABLER, intid),
+    |vgic, lrs, _| {
+        let sleep = vgic.write_redistributor(CPU0, GICR_WAKER, Width::Word, 2);
+        let _ = sleep.unwrap();
+        serve(vgic, lrs);
+        Effect::NONE
+    },
+    |vgic, _, _| write(vgic, gicd::CTLR, 0),
+];
+
+/// The one that has nothing done but listing what is fresh.
+const RAISED: usize = 6;
+
+fn serve(vgic: &mut Vgic, lrs: &mut [ListRegister]) {
+    let _ = vgic.sync(CPU0, lrs);
+    let _ = vgic.flush(CPU0, lrs);
+}
+
+/// A private interrupt finds the list registers in all sorts of states: the short way shows the guest
+/// what the long one does, and keeps the same in mind.
+#[test]
+fn a_private_interrupt_is_listed_as_by_the_long_way() {
+    for intid in [3, 31].map(IntId) {
+        let mut short = 0;
+        for listed in [None, Some(intid), Some(IntId(5)), Some(TIMER)] {
+            for steps in 0..1u32 << BEFORE.len() {
+                short += check_after(intid, listed, steps);
+            }
+        }
+        assert!(short > 1000, "{short} of {intid:?}");
+    }
+}
+
+fn check_after(intid: IntId, listed: Option<IntId>, steps: u32) -> u32 {
+    let mut vgic = started(V3, 2, 32);
+    for intid in [3, 5, 27, 30, 31, 33].map(IntId) {
+        let _ = enable(&mut vgic, CPU0, intid);
+    }
+    if let Some(listed) = listed {
+        let _ = vgic.raise(CPU0, listed);
+    }
+    let mut lrs = vec![ListRegister::INVALID; 4];
+    let _ = vgic.flush(CPU0, &mut lrs);
+    let mut flush_is_due = false;
+    for (n, step) in BEFORE.iter().enumerate() {
+        if steps >> n & 1 != 0 {
+            let effect = step(&mut vgic, &mut lrs, intid);
+            flush_is_due |= n != RAISED && effect.wake.contains(CPU0);
+        }
+    }
+    let what = format!("{intid:?}, {listed:?}, {steps:#b}");
+    check_short(&vgic, &lrs, intid, flush_is_due, &what)
+}
+
+fn check_short(
+    vgic: &Vgic,
+    before: &[ListRegister],
+    intid: IntId,
+    flush_is_due: bool,
+    what: &str,
+) -> u32 {
+    let mut short = 0;
+    for own in [true, false] {
+        let (mut quick, mut lrs) = (vgic.clone(), before.to_vec());
+        let registers = InCpu(RefCell::new(&mut lrs));
+        let came_to = if own {
+            quick.pend_own(CPU0, intid, Cause::Edge, &registers)
+        } else if flush_is_due || intid.0 > 15 || !quick.send_one(CPU0, intid) {
+            continue;
+        } else {
+            quick.list_fresh(CPU0, &registers)
+        };
+        if came_to != Quick::Done {
+            continue;
+        }
+        short += 1;
+        let (mut long, mut expected) = (vgic.clone(), before.to_vec());
+        let _ = long.sync(CPU0, &expected);
+        let _ = long.raise(CPU0, intid);
+        serve(&mut long, &mut expected);
+        if flush_is_due {
+            serve(&mut quick, &mut lrs);
+        }
+        assert_eq!(shown(&lrs), shown(&expected), "{what}, {own}");
+        let private = |vgic: &Vgic| vgic.vcpus[0].private.clone();
+        assert_eq!(private(&quick), private(&long), "{what}, {own}");
+        serve(&mut quick, &mut lrs);
+        serve(&mut long, &mut expected);
+        assert_eq!(quick, long, "{what}, {own}");
+    }
+    short
+}
+
+/// What a guest sees of its list registers.
+fn shown(lrs: &[ListRegister]) -> Vec<u64> {
+    let valid = lrs.iter().filter(|lr| lr.is_valid());
+    let mut shown: Vec<_> = valid.map(|lr| lr.0).collect();
+    shown.sort_unstable();
+    shown
+}
