@@ -17,7 +17,7 @@ const PERIPHERAL_ID2: u64 = 0x20;
 
 /// `GICD_TYPER`: how many CPU interfaces, less one, and words of SPIs.
 pub(crate) fn type_of(config: &Config) -> u32 {
-    (u32::from(config.vcpus).max(1) - 1) << 5 | config.spis / 32
+    ((u32::from(config.vcpus).max(1) - 1) << 5) | (config.spis / 32)
 }
 
 impl Vgic {

@@ -28,7 +28,7 @@ const ROUTE_MASK: u32 = ROUTE_ANY | 0x00ff_ffff;
 /// `GICD_TYPER`: bits of INTIDs, how many CPUs without affinity routing, less one, and words of SPIs.
 pub(crate) fn type_of(config: &Config) -> u32 {
     let cpus = u32::from(config.vcpus).clamp(1, 8) - 1;
-    TYPE_ID_BITS | cpus << 5 | config.spis / 32
+    TYPE_ID_BITS | (cpus << 5) | (config.spis / 32)
 }
 
 impl Vgic {
