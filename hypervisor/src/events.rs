@@ -9,7 +9,8 @@ use crate::domain::{Changed, Domain};
 use crate::run::{Cpu, Next};
 
 /// Interrupts and wakes whom an event of `domain` concerns.
-pub fn notify(cpu: &mut Cpu<'_>, domain: &Domain, notify: Notify) -> Next {
+#[inline]
+pub fn notify(cpu: &mut Cpu<'_>, domain: &Domain, notify: &Notify) -> Next {
     let mut next = Next::Run;
     if let Some(vcpu) = notify.upcall {
         next = upcall(cpu, domain, vcpu);

@@ -94,6 +94,6 @@ impl TablePool {
 
     fn word(&self, table: Pa, index: usize) -> Option<u64> {
         let offset = table.0.checked_sub(self.extent.range().start())?;
-        Some(offset / 8 + index as u64)
+        Some((offset / 8).wrapping_add(index as u64))
     }
 }

@@ -30,8 +30,11 @@ pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
         op::UNMASK => {
             let port = OnePort::from_bytes(&argument(cpu, at)?).port;
             let domain = own(cpu)?;
-            let notify = domain.events.lock(&mut cpu.token).unmask(port)?;
-            done(events::notify(cpu, domain, notify))
+            let unmasked = domain.events.lock(&mut cpu.token).unmask(port);
+            match &unmasked {
+                Ok(notify) => done(events::notify(cpu, domain, notify)),
+                Err(errno) => Err(*errno),
+            }
         }
         op::ALLOC_UNBOUND => alloc_unbound(cpu, at),
         op::BIND_INTERDOMAIN => bind_interdomain(cpu, at),
@@ -85,27 +88,28 @@ pub(super) fn done(next: Next) -> Result {
 fn send(cpu: &mut Cpu<'_>, at: u64) -> Result {
     let port = OnePort::from_bytes(&argument(cpu, at)?).port;
     let domain = own(cpu)?;
-    let sent = domain.events.lock(&mut cpu.token).send(port, Side::Guest)?;
-    match sent {
-        Sent::Delivered(notify) => done(events::notify(cpu, domain, notify)),
-        Sent::Peer {
+    let sent = domain.events.lock(&mut cpu.token).send(port, Side::Guest);
+    match &sent {
+        Ok(Sent::Delivered(notify)) => done(events::notify(cpu, domain, notify)),
+        Ok(Sent::Peer {
             domain: peer,
             port: end,
-        } => {
-            let Some(peer) = cpu.system.domain(peer) else {
+        }) => {
+            let Some(peer) = cpu.system.domain(*peer) else {
                 return DONE;
             };
             let received = peer
                 .events
                 .lock(&mut cpu.token)
-                .receive(end, domain.id, port);
-            match received {
+                .receive(*end, domain.id, port);
+            match &received {
                 Sent::Delivered(notify) => done(events::notify(cpu, peer, notify)),
                 _ => DONE,
             }
         }
         // No part of the hypervisor takes events yet.
-        Sent::Consumed(_) | Sent::Dropped => DONE,
+        Ok(Sent::Consumed(_) | Sent::Dropped) => DONE,
+        Err(errno) => Err(*errno),
     }
 }
 
@@ -144,7 +148,7 @@ fn bind_interdomain(cpu: &mut Cpu<'_>, at: u64) -> Result {
         bind.remote_port,
     )?;
     bind.local_port = port;
-    let next = events::notify(cpu, domain, notify);
+    let next = events::notify(cpu, domain, &notify);
     match hand_out(cpu, at, &bind.to_bytes(), port) {
         Ok(_) => done(next),
         // The notification has been made all the same.

@@ -45,7 +45,7 @@ fn register_info(cpu: &mut Cpu<'_>, vcpu: VcpuId, at: u64) -> Result {
         page,
         wanted.offset,
     )?;
-    let next = events::notify(cpu, domain, notify);
+    let next = events::notify(cpu, domain, &notify);
     Ok(Outcome::DoneThen(0, next))
 }
 

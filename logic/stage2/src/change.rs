@@ -8,7 +8,7 @@
 use abi::{Pa, Range};
 
 use crate::chain::Chain;
-use crate::descriptor::{self, Leaf, TABLE_ENTRIES, decode, is_valid, level_shift};
+use crate::descriptor::{self, LAST_LEVEL, Leaf, TABLE_ENTRIES, decode, is_valid, level_shift};
 use crate::plan::{Change, Span, Step, decide, entries_of, slot};
 use crate::{Format, Mapped, TableMemory};
 
@@ -74,6 +74,21 @@ impl<'a, M: TableMemory> Changer<'a, M> {
             let (page, index) = slot(table, here.index(level, entries));
             self.apply_entry(change, Slot { page, index, level }, here);
         }
+    }
+
+    /// Applies `change` to the one page of `span`, below `table` of the last level.
+    pub(crate) fn apply_page(&mut self, change: Change, table: Pa, span: Span) {
+        let index = span.index(LAST_LEVEL, TABLE_ENTRIES);
+        let level = LAST_LEVEL;
+        self.apply_entry(
+            change,
+            Slot {
+                page: table,
+                index,
+                level,
+            },
+            span,
+        );
     }
 
     fn apply_entry(&mut self, change: Change, at: Slot, span: Span) {

@@ -4,8 +4,10 @@ use abi::{Ipa, PAGE_SIZE, Pa};
 
 use crate::chain::Chain;
 use crate::change::{Changer, WhenEmpty};
-use crate::descriptor::{self, Entry, LAST_LEVEL, PA_BITS, entry_size};
-use crate::plan::{Change, Node, Span, Target, count_tables, entries_of, slot};
+use crate::descriptor::{
+    self, BITS_PER_LEVEL, Entry, LAST_LEVEL, PA_BITS, TABLE_ENTRIES, entry_size, level_shift,
+};
+use crate::plan::{Change, Node, Span, Target, count_tables, slot};
 use crate::{Attributes, Format, TableMemory, Teardown};
 
 /// Why a mapping was not changed. Nothing is changed then.
@@ -73,6 +75,15 @@ impl Mapped {
     pub fn bytes(&self) -> u64 {
         (self.blocks_1g << 30) + (self.blocks_2m << 21) + (self.pages_4k << 12)
     }
+}
+
+/// Where a walk of the tables ended.
+struct Walk {
+    /// The page of the last table.
+    table: Pa,
+    level: u8,
+    /// What is there, which is no table.
+    descriptor: u64,
 }
 
 /// A domain's stage-2 tables. The tables themselves lie in a [`TableMemory`], which is passed to
@@ -183,27 +194,45 @@ impl Stage2 {
         if !self.format.contains(ipa, 1) {
             return None;
         }
-        let span = Span {
-            start: ipa.0,
-            end: ipa.0 + 1,
-        };
-        let mut table = self.root;
-        for level in self.format.start_level()..=LAST_LEVEL {
-            let (page, index) = slot(table, span.index(level, entries_of(self.format, level)));
-            match descriptor::decode(mem.read(page, index), level) {
-                Entry::Invalid => return None,
-                Entry::Table(below) => table = below,
-                Entry::Leaf(leaf) => {
-                    let block_size = entry_size(level);
-                    return Some(Translation {
-                        pa: Pa(leaf.pa() | (ipa.0 & (block_size - 1))),
-                        attributes: leaf.attributes(),
-                        block_size,
-                    });
-                }
+        let walk = self.walk(mem, ipa.0);
+        match descriptor::decode(walk.descriptor, walk.level) {
+            Entry::Invalid | Entry::Table(_) => None,
+            Entry::Leaf(leaf) => {
+                let block_size = entry_size(walk.level);
+                Some(Translation {
+                    pa: Pa(leaf.pa() | (ipa.0 & (block_size - 1))),
+                    attributes: leaf.attributes(),
+                    block_size,
+                })
             }
         }
-        None
+    }
+
+    /// Follows the tables to where the walk of `address` ends.
+    #[inline]
+    fn walk(&self, mem: &impl TableMemory, address: u64) -> Walk {
+        let mut level = self.format.start_level();
+        let mut shift = level_shift(level);
+        // The root may have several pages.
+        let root_index = (address >> shift) as usize & self.format.root_entries().wrapping_sub(1);
+        let (mut table, mut index) = slot(self.root, root_index);
+        loop {
+            let descriptor = mem.read(table, index);
+            match descriptor::decode(descriptor, level) {
+                Entry::Table(below) => table = below,
+                Entry::Invalid | Entry::Leaf(_) => {
+                    return Walk {
+                        table,
+                        level,
+                        descriptor,
+                    };
+                }
+            }
+            // The last level has no tables.
+            level = level.wrapping_add(1);
+            shift = shift.wrapping_sub(BITS_PER_LEVEL);
+            index = (address >> shift) as usize & (TABLE_ENTRIES - 1);
+        }
     }
 
     /// Tables, without the root, that mapping `(ipa, pa, size)` ranges into empty tables takes at
@@ -255,6 +284,34 @@ impl Stage2 {
         when_empty: WhenEmpty,
     ) -> Result<(), MapError> {
         let span = check_ipa(self.format, ipa, size)?;
+        if size == PAGE_SIZE && when_empty == WhenEmpty::Keep && self.change_page(mem, change, span)
+        {
+            return Ok(());
+        }
+        self.change_span(mem, change, span, when_empty)
+    }
+
+    /// The commonest change: a page in a table that is there takes no other table, and what is mapped
+    /// there is no obstacle. `false`, with nothing done, if it is something else.
+    fn change_page(&mut self, mem: &mut impl TableMemory, change: Change, span: Span) -> bool {
+        let walk = self.walk(mem, span.start);
+        if walk.level != LAST_LEVEL || matches!(change, Change::Map(_)) {
+            return false;
+        }
+        let (mapped, spare) = (&mut self.mapped, Chain::default());
+        let mut changer = Changer::new(mem, self.format, mapped, spare, WhenEmpty::Keep);
+        changer.apply_page(change, walk.table, span);
+        changer.finish();
+        true
+    }
+
+    pub(crate) fn change_span(
+        &mut self,
+        mem: &mut impl TableMemory,
+        change: Change,
+        span: Span,
+        when_empty: WhenEmpty,
+    ) -> Result<(), MapError> {
         let (root, level) = (self.root, self.format.start_level());
         let read = |page, index| mem.read(page, index);
         let tables = count_tables(&read, self.format, change, Node::Real(root), level, span)?;

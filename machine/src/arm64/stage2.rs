@@ -10,16 +10,21 @@ pub use crate::table_pool::TablePool;
 /// Drops what the TLBs hold of `base`'s VMID for `_range` (all of the VMID: ranges of this size are
 /// rare), on all CPUs.
 pub fn invalidate(base: Stage2Base, _range: Range) {
-    let before = read!("vttbr_el2");
-    super::sysreg::write!("vttbr_el2", u64::from(base.vmid) << 48 | base.root.0);
-    isb();
+    let (before, wanted) = (read!("vttbr_el2"), u64::from(base.vmid) << 48 | base.root.0);
+    // Mostly a guest changes its own tables.
+    if before != wanted {
+        super::sysreg::write!("vttbr_el2", wanted);
+        isb();
+    }
     dsb_ishst();
     // SAFETY: dropping translations only costs table walks.
     unsafe { core::arch::asm!("tlbi vmalls12e1is", options(nostack)) };
     dsb_ish();
     isb();
-    super::sysreg::write!("vttbr_el2", before);
-    isb();
+    if before != wanted {
+        super::sysreg::write!("vttbr_el2", before);
+        isb();
+    }
 }
 
 /// Drops what this CPU's TLB holds of the loaded vCPU's VMID. To be called behind the load of a vCPU

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::change::WhenEmpty;
+use crate::plan::{Change, Span, Target};
 use crate::{Progress, StartLevel, Translation};
 
 /// Page number to (page number, attributes).
@@ -15,6 +17,7 @@ enum Operation {
     Map,
     Remap,
     Unmap,
+    UnmapForAWhile,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +50,7 @@ fn size() -> impl Strategy<Value = u64> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let operation = prop_oneof![2 => Just(Operation::Map), 1 => Just(Operation::Remap), 2 => Just(Operation::Unmap)];
+    let operation = prop_oneof![2 => Just(Operation::Map), 1 => Just(Operation::Remap), 2 => Just(Operation::Unmap), 1 => Just(Operation::UnmapForAWhile)];
     let attributes =
         prop_oneof![3 => Just(Attributes::RAM), 1 => Just(ROM), 1 => Just(Attributes::DEVICE)];
     // Often the identity, so that mapping the same again happens.
@@ -90,7 +93,7 @@ fn clash(step: &Step, pages: &Pages) -> Option<u64> {
 
 fn follow(step: &Step, pages: &mut Pages) {
     match step.operation {
-        Operation::Unmap => {
+        Operation::Unmap | Operation::UnmapForAWhile => {
             let end = (step.ipa + step.size) / KIB4;
             let mut tail = pages.split_off(&(step.ipa / KIB4));
             pages.append(&mut tail.split_off(&end));
@@ -105,6 +108,7 @@ fn perform(step: &Step, mem: &mut FakeMemory, stage2: &mut Stage2) -> Result<(),
         Operation::Map => stage2.map(mem, ipa, pa, step.size, step.attributes),
         Operation::Remap => stage2.remap(mem, ipa, pa, step.size, step.attributes),
         Operation::Unmap => stage2.unmap(mem, ipa, step.size),
+        Operation::UnmapForAWhile => stage2.unmap_for_a_while(mem, ipa, step.size),
     }
 }
 
@@ -162,5 +166,34 @@ proptest! {
         let mut teardown = stage2.teardown();
         while teardown.step(&mut mem, 1000) == Progress::More {}
         prop_assert_eq!(mem.tables_in_use(), 0);
+    }
+
+    #[test]
+    fn the_short_way_for_a_page_is_the_long_way(
+        steps in prop::collection::vec((any::<bool>(), 0..6_u64, 0..3_u64, any::<bool>()), 1..40),
+    ) {
+        // Pages in a block, in a table, and where nothing is.
+        let start = GIB + MIB2 - 3 * KIB4;
+        let (mut short_mem, mut short) = tables();
+        let (mut long_mem, mut long) = tables();
+        for (mem, stage2) in [(&mut short_mem, &mut short), (&mut long_mem, &mut long)] {
+            stage2.map_ram(mem, GIB, GIB, MIB2).unwrap();
+        }
+        for (maps, page, place, readable) in steps {
+            let (ipa, pa) = (Ipa(start + page * KIB4), Pa(GIB + place * KIB4));
+            let attributes = if readable { ROM } else { Attributes::RAM };
+            let change = if maps {
+                short.remap(&mut short_mem, ipa, pa, KIB4, attributes).unwrap();
+                Change::Remap(Target::new(ipa, pa, attributes))
+            } else {
+                short.unmap_for_a_while(&mut short_mem, ipa, KIB4).unwrap();
+                Change::Unmap
+            };
+            let span = Span { start: ipa.0, end: ipa.0 + KIB4 };
+            long.change_span(&mut long_mem, change, span, WhenEmpty::Keep).unwrap();
+            short_mem.assert_no_stale_translation();
+            prop_assert_eq!(short.mapped(), long.mapped());
+            prop_assert_eq!(short_mem.leaves(), long_mem.leaves());
+        }
     }
 }
