@@ -16,6 +16,7 @@ use machine::timer;
 use sched::VcpuKey;
 use vgic::Effect;
 
+use crate::arch::arm64::identification::Identification;
 use crate::arch::arm64::{calls, sysreg};
 use crate::console::Source;
 use crate::domain::{Domain, Life, Registers, Slot};
@@ -60,6 +61,8 @@ pub struct Cpu<'s> {
     /// Somebody became runnable here while the next one was made resident.
     overtaken: bool,
     trap_wait: TrapWait,
+    /// The identification registers as guests see them here.
+    pub identification: Identification,
 }
 
 /// Syndrome of an undefined instruction, in `ESR_EL1`.
@@ -100,6 +103,7 @@ impl<'s> Cpu<'s> {
             armed: None,
             overtaken: false,
             trap_wait: TrapWait::Interrupt,
+            identification: Identification::here(),
         })
     }
 

@@ -292,6 +292,26 @@ impl Sysreg {
         Self(op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2)
     }
 
+    /// How many identification registers there are: S3_0_C0_C<1..7>_<0..7>.
+    pub const IDENTIFICATIONS: usize = 56;
+    const FIRST_IDENTIFICATION: Self = Self::new(3, 0, 0, 1, 0);
+
+    /// The identification register of this number, below [`Self::IDENTIFICATIONS`].
+    pub const fn identification(number: usize) -> Self {
+        Self(Self::FIRST_IDENTIFICATION.0 + number as u32 % Self::IDENTIFICATIONS as u32)
+    }
+
+    /// The number of this identification register; `None` if it is none.
+    #[inline]
+    pub const fn identification_number(self) -> Option<usize> {
+        let number = self.0.wrapping_sub(Self::FIRST_IDENTIFICATION.0) as usize;
+        if number < Self::IDENTIFICATIONS {
+            Some(number)
+        } else {
+            None
+        }
+    }
+
     fn from_syndrome(iss: u64) -> Self {
         let field = |low: u32, bits: u32| ((iss >> low) & ((1 << bits) - 1)) as u32;
         Self::new(
@@ -454,6 +474,18 @@ mod tests {
         };
         assert_eq!(access.register, Sysreg::new(3, 0, 0, 4, 0));
         assert_eq!((access.general, access.direction), (5, Direction::Read));
+    }
+
+    #[test]
+    fn identification_registers_are_numbered_one_after_the_other() {
+        for number in 0..Sysreg::IDENTIFICATIONS {
+            let register = Sysreg::identification(number);
+            let (crm, op2) = (number as u32 / 8 + 1, number as u32 % 8);
+            assert_eq!(register, Sysreg::new(3, 0, 0, crm, op2));
+            assert_eq!(register.identification_number(), Some(number));
+        }
+        assert_eq!(Sysreg::new(3, 0, 0, 0, 7).identification_number(), None);
+        assert_eq!(Sysreg::new(3, 0, 1, 0, 0).identification_number(), None);
     }
 
     #[test]

@@ -6,6 +6,31 @@
 
 use machine::exit::Sysreg;
 
+/// What guests see on a CPU, made once.
+pub struct Identification {
+    /// By number, as of [`Sysreg::identification`].
+    values: [u64; Sysreg::IDENTIFICATIONS],
+}
+
+impl Identification {
+    /// Of the CPU that runs this.
+    pub fn here() -> Self {
+        Self {
+            values: core::array::from_fn(|number| {
+                let register = Sysreg::identification(number);
+                let hardware = machine::identification::hardware(register);
+                hardware.map_or(0, |hardware| visible(register, hardware))
+            }),
+        }
+    }
+
+    /// The value of `register`; `None` if it is no identification register.
+    #[inline]
+    pub fn of(&self, register: Sysreg) -> Option<u64> {
+        self.values.get(register.identification_number()?).copied()
+    }
+}
+
 /// The physical address size that guests see: the 40 bits that stage 2 translates (PARange 2).
 const MOST_PHYSICAL_RANGE: u64 = 2;
 

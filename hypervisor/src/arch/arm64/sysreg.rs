@@ -7,7 +7,6 @@ use machine::exit::{Direction, Sysreg, SysregAccess};
 use machine::timer as host_timer;
 use vgic::{Cause, Level};
 
-use super::identification;
 use crate::domain::Emulated;
 use crate::run::{Cpu, Next};
 
@@ -30,20 +29,39 @@ enum Outcome {
 }
 
 /// Emulates a trapped access of the resident guest.
+#[inline]
 pub fn emulate(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
-    let Some(value) = cpu.with_registers(|registers| registers.cpu.register(access.general)) else {
-        return Next::Choose;
-    };
-    if access.register == ICC_SGI1R_EL1 && access.direction == Direction::Write {
-        cpu.skip_instruction();
-        return cpu.send_sgi(value);
-    }
-    let outcome = match access.register {
-        CNTP_TVAL_EL0 | CNTP_CTL_EL0 | CNTP_CVAL_EL0 => return physical_timer(cpu, access, value),
-        register => match access.direction {
-            Direction::Read => read(register),
-            Direction::Write => write(register),
+    match (access.register, access.direction) {
+        (ICC_SGI1R_EL1, Direction::Write) => send_sgi(cpu, access.general),
+        (CNTP_TVAL_EL0 | CNTP_CTL_EL0 | CNTP_CVAL_EL0, _) => physical_timer(cpu, access),
+        (register, Direction::Read) => match cpu.identification.of(register) {
+            Some(value) => {
+                finish(cpu, access, value);
+                Next::Run
+            }
+            None => emulate_seldom(cpu, access),
         },
+        _ => emulate_seldom(cpu, access),
+    }
+}
+
+#[inline(never)]
+fn send_sgi(cpu: &mut Cpu<'_>, general: u8) -> Next {
+    let value = cpu.with_registers(|registers| {
+        registers.cpu.skip_instruction();
+        registers.cpu.register(general)
+    });
+    match value {
+        Some(value) => cpu.send_sgi(value),
+        None => Next::Choose,
+    }
+}
+
+#[inline(never)]
+fn emulate_seldom(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
+    let outcome = match access.direction {
+        Direction::Read => read(access.register),
+        Direction::Write => write(access.register),
     };
     match outcome {
         Outcome::Done(value) => {
@@ -66,6 +84,7 @@ pub fn emulate(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
     }
 }
 
+#[inline]
 fn finish(cpu: &mut Cpu<'_>, access: SysregAccess, value: u64) {
     if access.direction == Direction::Read {
         cpu.with_registers(|registers| registers.cpu.set_register(access.general, value));
@@ -74,9 +93,6 @@ fn finish(cpu: &mut Cpu<'_>, access: SysregAccess, value: u64) {
 }
 
 fn read(register: Sysreg) -> Outcome {
-    if let Some(hardware) = machine::identification::hardware(register) {
-        return Outcome::Done(identification::visible(register, hardware));
-    }
     match register {
         // The implementation defined control register has no bit that a guest may set.
         ACTLR_EL1 => Outcome::Done(0),
@@ -121,10 +137,12 @@ fn is_debug(register: Sysreg) -> bool {
     }
 }
 
-fn physical_timer(cpu: &mut Cpu<'_>, access: SysregAccess, value: u64) -> Next {
+#[inline(never)]
+fn physical_timer(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
     let now = host_timer::now();
     let read = access.direction == Direction::Read;
     let answer = cpu.with_registers(|registers| {
+        let value = registers.cpu.register(access.general);
         let timer = &mut registers.physical_timer;
         match access.register {
             CNTP_CTL_EL0 if read => return timer.control(now),
