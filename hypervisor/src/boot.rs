@@ -397,6 +397,7 @@ fn assemble(
             idle: AtomicBool::new(false),
             online: AtomicBool::new(false),
             choose: AtomicBool::new(false),
+            statistics: Default::default(),
         })
         .collect();
     let guests: u64 = early

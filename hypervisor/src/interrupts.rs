@@ -19,6 +19,7 @@ pub fn handle(cpu: &mut Cpu<'_>) -> Next {
         return Next::Run;
     };
     let intid = interrupt.intid();
+    cpu.shared.statistics.is_about(u64::from(intid.0));
     system.gic.drop_priority(interrupt);
     let interrupts = &system.interrupts;
     let next = if intid == interrupts.virtual_timer {

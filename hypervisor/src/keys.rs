@@ -7,6 +7,7 @@ use abi::Port;
 
 use crate::domain::Domain;
 use crate::run::Cpu;
+use crate::statistics;
 
 /// Port numbers of a domain that are looked at for a key. More would be too long for an exit.
 const PORTS_SHOWN: u32 = 128;
@@ -27,6 +28,7 @@ pub fn press(cpu: &mut Cpu<'_>, byte: u8) {
                 event_channels(cpu, domain);
             }
         }
+        Some(Key::Exits) => statistics::show(cpu),
         Some(Key::Reboot) => reboot(cpu),
         None => {}
     }
@@ -41,10 +43,11 @@ fn help(cpu: &mut Cpu<'_>) {
         cpu,
         format_args!("'h' pressed -> showing installed handlers\n"),
     );
-    for (letter, _, what) in HELP {
+    let built = |key: Key| key != Key::Exits || statistics::ARE_COUNTED;
+    for (letter, _, what) in HELP.iter().filter(|(_, key, _)| built(*key)) {
         say(
             cpu,
-            format_args!(" key '{}' => {what}\n", char::from(letter)),
+            format_args!(" key '{}' => {what}\n", char::from(*letter)),
         );
     }
 }

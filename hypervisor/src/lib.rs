@@ -21,6 +21,7 @@ pub mod mmio;
 pub mod reclaim;
 pub mod run;
 pub mod schedule;
+pub mod statistics;
 pub mod system;
 pub mod timeline;
 pub mod watchdog;

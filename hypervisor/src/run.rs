@@ -21,6 +21,7 @@ use crate::arch::arm64::{calls, sysreg};
 use crate::console::Source;
 use crate::domain::{Domain, Life, Registers, Slot};
 use crate::guest_memory::{Need, Refused};
+use crate::statistics::Cause;
 use crate::system::{self, System};
 use crate::{hypercall, interrupts, mmio, reclaim, watchdog};
 
@@ -130,7 +131,12 @@ impl<'s> Cpu<'s> {
         let Some(resident) = &mut self.resident else {
             return Next::Choose;
         };
-        match resident.registers.cpu.run() {
+        // Apart, as a function in between costs six instructions an exit even if it does nothing.
+        #[cfg(feature = "exit-statistics")]
+        let exit = self.shared.statistics.run(&mut resident.registers.cpu);
+        #[cfg(not(feature = "exit-statistics"))]
+        let exit = resident.registers.cpu.run();
+        match exit {
             Exit::Interrupt => interrupts::handle(self),
             Exit::Hvc(abi::hypercall::HVC_IMMEDIATE) => hypercall::dispatch(self),
             Exit::DataAbort(abort) => mmio::handle(self, &abort),
@@ -320,7 +326,7 @@ impl<'s> Cpu<'s> {
         let deadline = resident.registers.deadline();
         {
             let mut queue = self.shared.queue.lock(&mut self.token);
-            queue.sleep(key, deadline, now);
+            queue.sleep(key, resident.slot, deadline, now);
             resident.slot.asleep.store(true, Ordering::Relaxed);
         }
         // Pairs with the fence in `System::wake_all`: either it sees the sleeper or we the flag.
@@ -336,7 +342,9 @@ impl<'s> Cpu<'s> {
     pub fn choose(&mut self) -> bool {
         if self.system.has_reclaims() {
             self.leave_if_ending();
+            let mark = self.shared.statistics.mark();
             reclaim::step(self);
+            self.shared.statistics.since(mark, Cause::Reclaim);
         }
         let (pick, waiting, sleepers) = {
             let mut queue = self.shared.queue.lock(&mut self.token);
@@ -440,9 +448,11 @@ impl<'s> Cpu<'s> {
         fence(Ordering::SeqCst);
         let nothing = self.shared.queue.lock(&mut self.token).runnable() == 0;
         let stolen = nothing && self.system.steal(self.shared, &mut self.token);
+        self.shared.statistics.goes_on();
         if nothing && !stolen && !self.system.has_reclaims() {
             machine::cpu::wait_for_interrupt();
         }
+        self.shared.statistics.woken();
         let _ = interrupts::handle(self);
         self.shared.idle.store(false, Ordering::Relaxed);
     }

@@ -6,12 +6,12 @@
 //! first and then looks at its `attention`. So no wake-up is lost.
 
 use abi::{CpuId, VcpuSet};
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 use machine::atomic::{Ordering, fence};
 
 use machine::lock::{Before, RunQueue as Rank, Token};
 use machine::timer;
-use sched::{CpuMask, Kick, Pick, RunQueue, Timing, VcpuKey, VirtualTime, Weight};
+use sched::{CpuMask, Kick, Pick, RunQueue, Sleepers, Timing, VcpuKey, VirtualTime, Weight};
 
 use crate::domain::{Changed, Domain, Slot};
 use crate::system::{Cpu, System};
@@ -19,18 +19,13 @@ use crate::system::{Cpu, System};
 /// The most vCPUs that one CPU serves.
 pub const MOST_VCPUS: usize = 256;
 
-/// A vCPU that waits for something.
-struct Sleeper {
-    key: VcpuKey,
-    time: VirtualTime,
-    /// When one of its timers fires, in counter ticks.
-    deadline: Option<u64>,
-}
+/// The most sleepers that are woken in one go.
+const MOST_WOKEN: usize = 16;
 
 /// A CPU's run queue and sleepers.
 pub struct Queue {
     ready: RunQueue<MOST_VCPUS>,
-    sleepers: Vec<Sleeper>,
+    sleepers: Box<Sleepers<MOST_VCPUS>>,
 }
 
 impl Queue {
@@ -39,7 +34,7 @@ impl Queue {
         let timing = Timing::for_frequency(timer::frequency());
         Self {
             ready: RunQueue::new(cpu, timing),
-            sleepers: Vec::with_capacity(MOST_VCPUS),
+            sleepers: Box::default(),
         }
     }
 
@@ -58,45 +53,32 @@ impl Queue {
         self.ready.load().runnable
     }
 
-    /// `key` waits, until `deadline` at the latest.
-    pub fn sleep(&mut self, key: VcpuKey, deadline: Option<u64>, now: u64) {
-        if let Some(time) = self.ready.remove(key, now)
-            && self.sleepers.len() < self.sleepers.capacity()
-        {
-            self.sleepers.push(Sleeper {
-                key,
-                time,
-                deadline,
-            });
+    /// `key`, which is in `slot`, waits, until `deadline` at the latest.
+    pub fn sleep(&mut self, key: VcpuKey, slot: &Slot, deadline: Option<u64>, now: u64) {
+        if let Some(time) = self.ready.remove(key, now) {
+            self.sleepers.insert(slot.number, key, time, deadline);
         }
     }
 
     /// The sleeper's timers are not in the CPU any more: this is when the next one fires.
-    pub fn set_deadline(&mut self, key: VcpuKey, deadline: Option<u64>) {
-        if let Some(sleeper) = self.sleepers.iter_mut().find(|sleeper| sleeper.key == key) {
-            sleeper.deadline = deadline;
-        }
+    pub fn set_deadline(&mut self, slot: &Slot, deadline: Option<u64>) {
+        self.sleepers.set_deadline(slot.number, deadline);
     }
 
     /// The first deadline of all sleepers.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.sleepers
-            .iter()
-            .filter_map(|sleeper| sleeper.deadline)
-            .min()
+        self.sleepers.first_deadline()
     }
 
-    /// Wakes all sleepers whose deadline has passed, here; `woken` is told of each.
+    /// Wakes sleepers whose deadline has passed, here, but at most [`MOST_WOKEN`]: the others' deadline
+    /// is still the first, so the timer fires again at once. `woken` is told of each.
     pub fn wake_expired(&mut self, now: u64, mut woken: impl FnMut(VcpuKey)) {
-        let mut index = 0;
-        while let Some(sleeper) = self.sleepers.get(index) {
-            if sleeper.deadline.is_some_and(|deadline| deadline <= now) {
-                let sleeper = self.sleepers.swap_remove(index);
-                self.admit(sleeper.key, sleeper.time, now);
-                woken(sleeper.key);
-            } else {
-                index += 1;
-            }
+        for _ in 0..MOST_WOKEN {
+            let Some((key, time)) = self.sleepers.take_due(now) else {
+                break;
+            };
+            self.admit(key, time, now);
+            woken(key);
         }
     }
 
@@ -108,18 +90,10 @@ impl Queue {
         )
     }
 
-    fn take_sleeper(&mut self, key: VcpuKey) -> Option<VirtualTime> {
-        let index = self
-            .sleepers
-            .iter()
-            .position(|sleeper| sleeper.key == key)?;
-        Some(self.sleepers.swap_remove(index).time)
-    }
-
-    /// Takes `key` out wherever it is.
-    pub fn forget(&mut self, key: VcpuKey, now: u64) {
+    /// Takes `key`, which is in `slot`, out wherever it is.
+    pub fn forget(&mut self, key: VcpuKey, slot: &Slot, now: u64) {
         let _ = self.ready.remove(key, now);
-        let _ = self.take_sleeper(key);
+        let _ = self.sleepers.remove(slot.number);
     }
 }
 
@@ -183,7 +157,7 @@ impl System {
         };
         let time = {
             let mut queue = home.queue.lock(token);
-            let time = queue.take_sleeper(key);
+            let time = queue.sleepers.remove(slot.number);
             if time.is_some() {
                 slot.asleep.store(false, Ordering::Relaxed);
             }
@@ -282,7 +256,7 @@ impl System {
                 let running = {
                     let mut queue = cpu.queue.lock(token);
                     let running = queue.ready.running() == Some(key);
-                    queue.forget(key, timer::now());
+                    queue.forget(key, slot, timer::now());
                     running
                 };
                 slot.asleep.store(false, Ordering::Relaxed);

@@ -45,8 +45,11 @@ pub(crate) struct Image {
     pub(crate) elf: PathBuf,
 }
 
+/// The feature that counts exits by cause.
+pub(crate) const STATISTICS: &str = "exit-statistics";
+
 /// Builds the hypervisor into `target/euxenite/`, without its features into
-/// `target/euxenite-without-features/`.
+/// `target/euxenite-without-features/`, with counters into `target/euxenite-with-statistics/`.
 pub(crate) fn hypervisor(
     paths: &Paths,
     toolchain: Toolchain,
@@ -54,6 +57,9 @@ pub(crate) fn hypervisor(
     features: &Features,
 ) -> Result<Image> {
     let into = match features {
+        Features::DefaultAnd(more) if more.iter().any(|one| one == STATISTICS) => {
+            paths.euxenite_with_statistics()
+        }
         Features::DefaultAnd(_) => paths.euxenite(),
         Features::None => paths.euxenite_without_features(),
     };

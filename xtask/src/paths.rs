@@ -41,6 +41,11 @@ impl Paths {
         self.root.join("target/euxenite-without-features")
     }
 
+    /// Where the hypervisor's image that counts exits is left.
+    pub(crate) fn euxenite_with_statistics(&self) -> PathBuf {
+        self.root.join("target/euxenite-with-statistics")
+    }
+
     /// Cache of guest kernels and file systems.
     pub(crate) fn guest(&self) -> PathBuf {
         self.root.join("target/guest")

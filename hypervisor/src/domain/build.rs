@@ -22,7 +22,7 @@ use machine::lock::Lock;
 use machine::stage2::TablePool;
 use machine::timer;
 use machine::vcpu::{Stage2Base, Vcpu};
-use sched::CpuMask;
+use sched::{CpuMask, SleeperId};
 use stage2::{Format, Stage2};
 use vgic::{Config, Version, Vgic};
 use vuart::Vuart;
@@ -64,8 +64,8 @@ pub struct Built {
     pub entry: Entry,
 }
 
-/// Builds the domain, with `kernel` and `ramdisk` the contents of its modules. `home` is the CPU of
-/// its first vCPU. The error is one line.
+/// Builds the domain, with `kernel` and `ramdisk` the contents of its modules. `home` is the number
+/// of its first vCPU among those of all domains, which also says on which CPU it starts. The error is one line.
 pub fn build(
     site: &mut Site<'_>,
     spec: &DomainSpec,
@@ -210,9 +210,16 @@ fn slots(site: &Site<'_>, spec: &DomainSpec, base: Stage2Base, home: usize) -> B
         .map(|(number, affinity)| {
             let allowed = allowed(affinity, site.cpus);
             let cpu = Vcpu::new(abi::arm::vcpu_affinity(number), base, offset);
-            let wanted = (home + usize::from(number)) % site.cpus.max(1);
-            let home = nth(allowed, wanted);
-            Slot::new(VcpuId(number), cpu, allowed, home)
+            // Fewer than 257, as the caller has seen to.
+            let among_all = home + usize::from(number);
+            let home = nth(allowed, among_all % site.cpus.max(1));
+            Slot::new(
+                VcpuId(number),
+                SleeperId(among_all as u16),
+                cpu,
+                allowed,
+                home,
+            )
         })
         .collect()
 }

@@ -21,7 +21,7 @@ use grant::{Grants, Maptrack};
 use machine::claim::Claim;
 use machine::lock::{self, Control, Devices, Lock};
 use machine::vcpu::{Stage2Base, Vcpu};
-use sched::CpuMask;
+use sched::{CpuMask, SleeperId};
 use vgic::Vgic;
 use vuart::Vuart;
 
@@ -123,6 +123,8 @@ pub enum Unmapped {
 pub struct Slot {
     /// Its number.
     pub id: VcpuId,
+    /// Its number among the vCPUs of all domains.
+    pub number: SleeperId,
     /// Its registers, held by the CPU on which it is resident.
     pub registers: Claim<Registers>,
     /// Its interrupts changed: it must look at them before it runs on.
@@ -202,9 +204,10 @@ impl Registers {
 
 impl Slot {
     /// A vCPU that is off.
-    pub fn new(id: VcpuId, cpu: Vcpu, affinity: CpuMask, home: CpuId) -> Self {
+    pub fn new(id: VcpuId, number: SleeperId, cpu: Vcpu, affinity: CpuMask, home: CpuId) -> Self {
         Self {
             id,
+            number,
             registers: Claim::new(Registers {
                 cpu,
                 physical_timer: Default::default(),

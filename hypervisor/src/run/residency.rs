@@ -66,7 +66,7 @@ impl Cpu<'_> {
             self.shared
                 .queue
                 .lock(&mut self.token)
-                .forget(key, timer::now());
+                .forget(key, slot, timer::now());
             return false;
         }
         if slot.starting.swap(false, Ordering::Acquire) {
@@ -155,14 +155,10 @@ impl Cpu<'_> {
             resident.registers.physical_timer.deadline()
         };
         let deadline = earlier(physical, resident.registers.cpu.timer_deadline());
-        let key = VcpuKey {
-            domain: resident.domain.id,
-            vcpu,
-        };
         self.shared
             .queue
             .lock(&mut self.token)
-            .set_deadline(key, deadline);
+            .set_deadline(resident.slot, deadline);
         self.sleepers = earlier(self.sleepers, deadline);
         let domain = resident.domain;
         drop(resident);

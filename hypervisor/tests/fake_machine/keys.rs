@@ -56,6 +56,19 @@ fn e_tells_about_open_event_channels() {
     assert!(!output.contains("port 2: "), "{output}");
 }
 
+/// Not in an ordinary build: neither listed nor obeyed.
+#[test]
+fn exits_are_told_by_cause_if_they_are_counted() {
+    let mut bench = at_the_hypervisor();
+    bench.type_in("h");
+    let listed = bench.output().contains("key 'E' => ");
+    bench.type_in("E");
+    let output = bench.output();
+    let told = output.contains("exits: interrupt: ") && output.contains("exits: end\n");
+    let counted = hypervisor::statistics::ARE_COUNTED;
+    assert_eq!((listed, told), (counted, counted), "{output}");
+}
+
 #[test]
 fn other_keys_do_nothing() {
     let mut bench = at_the_hypervisor();

@@ -9,12 +9,15 @@ pub enum Key {
     Domains,
     /// Shows event channels.
     Events,
+    /// Shows what guests stopped for (if that is counted).
+    Exits,
     /// Restarts the machine.
     Reboot,
 }
 
 /// The keys, in the order in which help lists them, with a line about each.
-pub const HELP: [(u8, Key, &str); 4] = [
+pub const HELP: [(u8, Key, &str); 5] = [
+    (b'E', Key::Exits, "show exits by cause"),
     (b'R', Key::Reboot, "reboot machine"),
     (b'e', Key::Events, "dump event channels"),
     (b'h', Key::Help, "show this message"),
@@ -37,6 +40,8 @@ mod tests {
         assert_eq!(key(b'q'), Some(Key::Domains));
         assert_eq!(key(b'e'), Some(Key::Events));
         assert_eq!(key(b'R'), Some(Key::Reboot));
+        // Ours alone; Xen has nothing there.
+        assert_eq!(key(b'E'), Some(Key::Exits));
         // The dangerous key is not next to a slip of the shift key.
         assert_eq!(key(b'r'), None);
         assert_eq!(key(0), None);

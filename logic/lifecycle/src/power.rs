@@ -104,6 +104,15 @@ impl Domain {
             3 => 0xff_ffff,
             _ => return Err(PsciError::InvalidParameters),
         };
+        // The usual question is about one.
+        if lowest_level == 0 {
+            let vcpu = self.vcpu_of(target & AFFINITY_FIELDS);
+            return Ok(match vcpu.map(|vcpu| self.power(vcpu)) {
+                Some(Power::On) => Affinity::On,
+                Some(Power::OnPending(_)) => Affinity::OnPending,
+                Some(Power::Off) | None => Affinity::Off,
+            });
+        }
         let (mut on, mut pending) = (false, false);
         let fields = AFFINITY_FIELDS & !ignored;
         for vcpu in self.all().iter() {
@@ -175,9 +184,9 @@ impl Domain {
     }
 
     fn vcpu_of(&self, affinity: u64) -> Option<VcpuId> {
-        self.all()
-            .iter()
-            .find(|vcpu| arm::vcpu_affinity(vcpu.0) == affinity)
+        // The inverse of `vcpu_affinity` for what it gives, and anything for the rest.
+        let vcpu = VcpuId(((affinity >> 8 & 0xff) << 4 | affinity & 0xf) as u16);
+        (self.all().contains(vcpu) && arm::vcpu_affinity(vcpu.0) == affinity).then_some(vcpu)
     }
 
     fn set_power(&mut self, vcpu: VcpuId, power: Power) {

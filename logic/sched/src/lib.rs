@@ -18,6 +18,7 @@
 mod mask;
 mod place;
 mod queue;
+mod sleepers;
 mod timing;
 mod virtual_time;
 mod weight;
@@ -25,6 +26,7 @@ mod weight;
 pub use mask::CpuMask;
 pub use place::{CpuLoad, place};
 pub use queue::{EnqueueError, Kick, Pick, RunQueue, Stolen, VcpuKey};
+pub use sleepers::{SleeperId, Sleepers};
 pub use timing::Timing;
 pub use virtual_time::VirtualTime;
 pub use weight::Weight;

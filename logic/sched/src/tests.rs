@@ -2,6 +2,7 @@
 
 mod queue;
 mod shares;
+mod sleepers;
 
 use abi::{CpuId, DomId, VcpuId};
 

@@ -82,13 +82,19 @@ impl Boot<'_> {
     /// # Errors
     /// When a guest's last line does not come in time: with the end of the output.
     pub(crate) fn run(&self, folder: &Path) -> Result<Ran> {
+        let system = System {
+            kernel: self.guest.to_path_buf(),
+            ramdisk: None,
+            bootargs: "",
+        };
+        self.run_system(system, folder)
+    }
+
+    /// The same with other guests than the bare one.
+    pub(crate) fn run_system(&self, system: System, folder: &Path) -> Result<Ran> {
         let files = Files {
             hypervisor: self.hypervisor.to_path_buf(),
-            system: System {
-                kernel: self.guest.to_path_buf(),
-                ramdisk: None,
-                bootargs: "",
-            },
+            system,
         };
         let mut start = run::start(&self.request(), files, folder)?;
         let monitor = (self.cpus > 1).then(|| {

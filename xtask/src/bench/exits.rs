@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What the guest says when its shell is there (`xtask/src/initramfs.rs`).
-const SHELL: &str = "shell ready";
+pub(super) const SHELL: &str = "shell ready";
 /// The guest's command line: its console alone, as an early one doubles the accesses to the UART.
 const BOOTARGS: &str = "console=ttyAMA0";
 /// What the emulator's log has, after which nothing else stands on a line.
@@ -48,10 +48,7 @@ pub(crate) fn measure(paths: &Paths, subject: &Subject) -> Result<Exits> {
     let _work = Work::start(format!("{}: exits of a Linux guest", subject.name));
     let files = Files {
         hypervisor: subject.image.clone(),
-        system: System {
-            bootargs: BOOTARGS,
-            ..System::debian(paths)?
-        },
+        system: linux(paths)?,
     };
     let folder = paths
         .root()
@@ -86,6 +83,14 @@ pub(crate) fn measure(paths: &Paths, subject: &Subject) -> Result<Exits> {
         bail!("no shell within {} s", LIMIT.as_secs());
     }
     Ok(Exits(counter.causes))
+}
+
+/// The guest that is measured.
+pub(super) fn linux(paths: &Paths) -> Result<System> {
+    Ok(System {
+        bootargs: BOOTARGS,
+        ..System::debian(paths)?
+    })
 }
 
 fn request(subject: &Subject) -> Request {

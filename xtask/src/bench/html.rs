@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Report, exits, scaling, svg};
+use super::{Report, el2_time::Stops, exits, scaling, svg};
 
 const STYLE: &str = ":root{color-scheme:light dark}\
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
@@ -77,8 +77,44 @@ fn chart(report: &Report, name: &str) -> String {
                 .collect();
             svg::pairs(&bars)
         }
+        "el2-linux" => histogram(report.el2.as_ref().map(|el2| &el2.linux[..])),
+        "el2-crowd" => histogram(report.el2.as_ref().map(|el2| &el2.crowd[..])),
         _ => String::new(),
     }
+}
+
+/// How many stops took how long, one line a cause.
+fn histogram(stops: Option<&[Stops]>) -> String {
+    let stops = stops.unwrap_or_default();
+    let powers = stops.iter().flat_map(|one| &one.by_power);
+    let Some(most) = powers.map(|(power, _)| *power).max() else {
+        return String::new();
+    };
+    let columns: Vec<String> = (0..=most).map(|power| format!("&lt; 2^{power}")).collect();
+    let mut html = String::from("<table><tr><th>ns at EL2</th>");
+    columns.iter().for_each(|one| {
+        let _ = write!(html, "<th>{one}</th>");
+    });
+    for one in stops {
+        let all: u64 = one.by_power.iter().map(|(_, count)| count).sum();
+        let _ = write!(html, "</tr><tr><td>{}</td>", svg::escaped(&one.name));
+        for power in 0..=most {
+            let count = one.by_power.iter().find(|(at, _)| *at == power);
+            let count = count.map_or(0, |(_, count)| *count);
+            // Even one of a million is to be seen.
+            let shade = (count as f64).ln_1p() / (all as f64).ln_1p().max(1.0);
+            let text = if count == 0 {
+                String::new()
+            } else {
+                count.to_string()
+            };
+            let _ = write!(
+                html,
+                "<td style=\"background:rgba(47,127,184,{shade:.2})\">{text}</td>"
+            );
+        }
+    }
+    html + "</tr></table>"
 }
 
 /// Every operation's figures as a share of the first.

@@ -2,6 +2,7 @@
 //! device tree and the same emulated machine, in instructions.
 
 pub(crate) mod boot;
+mod el2_time;
 mod exits;
 mod gate;
 mod html;
@@ -28,6 +29,7 @@ use crate::{
     run::{self, Hypervisor},
     toolchain::Toolchain,
 };
+use el2_time::Times;
 use exits::Exits;
 use lines::Figure;
 use scaling::Curve;
@@ -92,6 +94,8 @@ pub(crate) enum Part {
     Scaling,
     /// Exits of a Linux guest until its shell, by cause
     Exits,
+    /// The time at EL2 of each exit, by cause (Euxenite with its feature `exit-statistics`)
+    El2Time,
 }
 
 /// What becomes of the figures beside being printed.
@@ -124,6 +128,7 @@ struct Sheet {
 struct Report {
     xen: Option<Sheet>,
     euxenite: Sheet,
+    el2: Option<Times>,
     rows: Vec<Row>,
     wall: Vec<Pairs>,
 }
@@ -166,6 +171,22 @@ impl Subject {
         Ok(Self { name, image: copy })
     }
 
+    /// The image that counts exits: the given one if nothing else is to be measured.
+    fn counting(paths: &Paths, plan: &Plan) -> Result<Self> {
+        let image = match &plan.image {
+            Some(file) if plan.parts == [Part::El2Time] => Hypervisor::File(file.clone()),
+            _ => Hypervisor::Euxenite {
+                profile: Profile::Release,
+                features: Features::DefaultAnd(vec![image::STATISTICS.into()]),
+            },
+        };
+        Self::new(
+            paths,
+            "euxenite-counting",
+            &run::hypervisor_image(paths, &image)?,
+        )
+    }
+
     fn measure(&self, paths: &Paths, guest: &Path, plan: &Plan) -> Result<Sheet> {
         let told = |what: &str, error: anyhow::Error| eprintln!("{}, {what}: {error:#}", self.name);
         let mut sheet = Sheet::default();
@@ -183,6 +204,8 @@ impl Subject {
                     Ok(curves) => sheet.curves = curves,
                     Err(error) => told("scaling", error),
                 },
+                // Once, of Euxenite alone: `Report::measure`.
+                Part::El2Time => {}
                 Part::Exits => {
                     sheet.exits = exits::measure(paths, self)
                         .map_err(|error| told("exits", error))
@@ -213,8 +236,17 @@ impl Report {
             Some(xen) if plan.wall_pairs > 0 => wall::measure(paths, xen, ours, plan.wall_pairs)?,
             _ => Vec::new(),
         };
+        let el2 = match plan.parts.contains(&Part::El2Time) {
+            true => Some(el2_time::measure(
+                paths,
+                &Subject::counting(paths, plan)?,
+                guest,
+            )?),
+            false => None,
+        };
         Ok(Self {
             xen: theirs,
+            el2,
             euxenite,
             rows,
             wall,
@@ -241,6 +273,12 @@ impl Report {
         if let Some(ours) = &self.euxenite.exits {
             let theirs = xen.and_then(|xen| xen.exits.as_ref());
             sections.push(("Exits", "exits", exits::markdown(theirs, ours)));
+        }
+        if let Some(el2) = &self.el2 {
+            let text = el2_time::markdown(&el2.linux);
+            sections.push(("Time at EL2, a Linux guest", "el2-linux", text));
+            let text = el2_time::markdown(&el2.crowd);
+            sections.push(("Time at EL2, eight guests", "el2-crowd", text));
         }
         if !self.wall.is_empty() {
             sections.push(("Wall-clock", "wall-clock", wall::markdown(&self.wall)));

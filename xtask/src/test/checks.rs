@@ -15,7 +15,7 @@ use crate::{
 pub(super) type Check = fn(&Paths) -> Result<()>;
 
 /// The steps before the scenarios.
-pub(super) const BEFORE: [(&str, Check); 8] = [
+pub(super) const BEFORE: [(&str, Check); 9] = [
     ("format", format),
     ("lint-host", lint_host),
     ("lint-bare-metal", lint_bare_metal),
@@ -24,6 +24,7 @@ pub(super) const BEFORE: [(&str, Check); 8] = [
     ("xen-headers", xen_headers),
     ("build", build),
     ("build-without-fifo", build_without_fifo),
+    ("exit-statistics", exit_statistics),
 ];
 
 /// The steps behind them.
@@ -81,6 +82,16 @@ fn host_tests(paths: &Paths) -> Result<()> {
 fn host_tests_without_fifo(paths: &Paths) -> Result<()> {
     let test = ["test", "--quiet", "--no-default-features"];
     host_cargo(paths, &[&test[..], &WITH_FIFO].concat())
+}
+
+/// With the counters of exits: the key that shows them, and a bare-metal build.
+fn exit_statistics(paths: &Paths) -> Result<()> {
+    const TEST: [&str; 5] = ["test", "--quiet", "-p", "hypervisor", "--features"];
+    host_cargo(paths, &[&TEST[..], &[image::STATISTICS, "keys::"]].concat())?;
+    let features = Features::DefaultAnd(vec![image::STATISTICS.into()]);
+    let toolchain = Toolchain::find_or_install()?;
+    let image = image::hypervisor(paths, toolchain, Profile::Release, &features)?;
+    image::report(paths, &image)
 }
 
 /// `abi` against Xen's public headers, both ways.

@@ -83,6 +83,16 @@ fn a_vcpu_about_to_start_is_not_off() {
 }
 
 #[test]
+fn every_vcpu_is_found_by_its_affinity_and_nothing_else_is() {
+    let domain = running(40, 40);
+    for affinity in (0..0x400).chain([0x1_0000, 1 << 32]) {
+        let exists = (0..40).any(|vcpu| abi::arm::vcpu_affinity(vcpu) == affinity);
+        let found = domain.affinity_info(affinity, 0) == Ok(Affinity::On);
+        assert_eq!(found, exists, "{affinity:#x}");
+    }
+}
+
+#[test]
 fn affinity_info_answers_levels_as_xen_does() {
     let mut domain = running(20, 1);
     assert_eq!(domain.affinity_info(0, 0), Ok(Affinity::On));
