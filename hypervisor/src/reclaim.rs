@@ -10,11 +10,12 @@ use evtchn::{Side, Sweep};
 use grant::Mapping;
 use lifecycle::{DomainState, Reason};
 use machine::frames::Extent;
+use machine::heap::Arena;
 use machine::lock::{Control, Token, with_two};
 use stage2::{Progress as Step, Teardown};
 
 use crate::console::Source;
-use crate::domain::{Domain, Life};
+use crate::domain::{Domain, Life, Page};
 use crate::run::Cpu;
 use crate::system::System;
 
@@ -40,6 +41,10 @@ pub enum Progress {
     Zeroing(u64),
     /// Another domain has some of it mapped.
     Held,
+    /// The banks are given back; the pages that the hypervisor shared with it are zeroed up to here.
+    Shared(u64),
+    /// So are they. Its tables, and its part of the heap, are left.
+    Last,
     /// All is given back.
     Done,
 }
@@ -122,16 +127,22 @@ pub fn step(cpu: &mut Cpu<'_>) {
                 return;
             }
             Piece::GiveBack(extent) => return give_back(system, extent, cpu),
-            Piece::Finished(pool) => {
-                give_back(system, pool, cpu);
+            Piece::Finished { tables, heap } => {
+                give_back(system, tables, cpu);
+                let before = machine::heap::size_bytes();
+                if let Some(free) = heap.and_then(machine::heap::shrink) {
+                    give_back(system, free, cpu);
+                }
+                let heap = before.saturating_sub(machine::heap::size_bytes());
                 system.reclaims.fetch_sub(1, Ordering::Relaxed);
                 let free = system.frames.lock(&mut cpu.token).free_bytes();
                 system.log(
                     &mut cpu.token,
                     Source::Host(Level::Info),
                     format_args!(
-                        "{}: memory zeroed and given back, {} MiB free\n",
+                        "{}: memory zeroed and given back, {} KiB of the heap with it, {} MiB free\n",
                         domain.id,
+                        heap >> 10,
                         free >> 20
                     ),
                 );
@@ -165,7 +176,7 @@ enum Piece {
     Held,
     Unpin(Mapping),
     GiveBack(Extent),
-    Finished(Extent),
+    Finished { tables: Extent, heap: Option<Arena> },
 }
 
 fn give_back(system: &System, extent: Extent, cpu: &mut Cpu<'_>) {
@@ -177,7 +188,12 @@ fn give_back(system: &System, extent: Extent, cpu: &mut Cpu<'_>) {
 const BUDGET: u32 = 64;
 
 /// Closes some of the domain's event channels; whether that was the last of them.
-fn close_events(system: &System, domain: &Domain, token: &mut Token<Control>) -> Step {
+fn close_events(
+    system: &System,
+    domain: &Domain,
+    nowhere: Page,
+    token: &mut Token<Control>,
+) -> Step {
     let sweep = domain.events.lock(token).sweep(BUDGET);
     match sweep {
         Sweep::More => Step::More,
@@ -193,7 +209,7 @@ fn close_events(system: &System, domain: &Domain, token: &mut Token<Control>) ->
             Step::More
         }
         Sweep::Done => {
-            let retired = domain.events.lock(token).finish_destroy();
+            let retired = domain.events.lock(token).finish_destroy(nowhere);
             drop(retired);
             Step::Done
         }
@@ -220,7 +236,8 @@ fn advance(system: &System, domain: &Domain, life: &mut Life, token: &mut Token<
             Piece::More
         }
         Progress::Events => {
-            if close_events(system, domain, token) == Step::More {
+            let nowhere = Page::new(&life.nowhere, 0);
+            if close_events(system, domain, nowhere, token) == Step::More {
                 return Piece::More;
             }
             match life.memory.as_mut().and_then(|memory| memory.stage2.take()) {
@@ -247,29 +264,55 @@ fn advance(system: &System, domain: &Domain, life: &mut Life, token: &mut Token<
                 Piece::More
             }
         },
-        Progress::Zeroing(done) => {
-            let Some(memory) = life.memory.as_mut() else {
-                return Piece::Nothing;
-            };
-            if let Some(bank) = memory.banks.last_mut() {
-                if Arc::get_mut(&mut bank.extent).is_none() {
-                    life.reclaim = Progress::Held;
-                    return Piece::Held;
-                }
-                if *done < bank.extent.range().size() {
-                    bank.extent.zero(*done, ZERO_BYTES);
-                    *done += ZERO_BYTES.max(PAGE_SIZE);
-                    return Piece::More;
-                }
-                *done = 0;
-            }
-            match memory.banks.pop() {
-                // It is this one's alone, which was seen under the same lock.
-                Some(bank) => Arc::into_inner(bank.extent).map_or(Piece::More, Piece::GiveBack),
-                None => finish(life),
-            }
-        }
+        Progress::Zeroing(_) => zero_banks(life),
+        Progress::Shared(_) => give_up_shared(life),
+        Progress::Last => finish(life),
     }
+}
+
+/// Zeroes a piece of the last bank, or gives that back.
+fn zero_banks(life: &mut Life) -> Piece {
+    let (Progress::Zeroing(done), Some(memory)) = (&mut life.reclaim, &mut life.memory) else {
+        return Piece::Nothing;
+    };
+    let Some(bank) = memory.banks.last_mut() else {
+        life.reclaim = Progress::Shared(0);
+        return Piece::More;
+    };
+    if Arc::get_mut(&mut bank.extent).is_none() {
+        life.reclaim = Progress::Held;
+        return Piece::Held;
+    }
+    if *done < bank.extent.range().size() {
+        bank.extent.zero(*done, ZERO_BYTES);
+        *done += ZERO_BYTES.max(PAGE_SIZE);
+        return Piece::More;
+    }
+    *done = 0;
+    // It is this one's alone, which was seen under the same lock.
+    let bank = memory.banks.pop();
+    let extent = bank.and_then(|bank| Arc::into_inner(bank.extent));
+    extent.map_or(Piece::More, Piece::GiveBack)
+}
+
+/// Zeroes a piece of the pages that the hypervisor shared with the domain, or gives them back. Nothing of
+/// the domain is in use any more: what it granted held its banks.
+fn give_up_shared(life: &mut Life) -> Piece {
+    let (Progress::Shared(done), Some(memory)) = (&mut life.reclaim, &mut life.memory) else {
+        return Piece::Nothing;
+    };
+    if life.maptrack.retire(BUDGET as usize) != 0 {
+        return Piece::More;
+    }
+    life.grants.retire();
+    if *done < memory.own.range().size() {
+        memory.own.zero(*done, ZERO_BYTES);
+        *done += ZERO_BYTES;
+        return Piece::More;
+    }
+    life.reclaim = Progress::Last;
+    let own = core::mem::replace(&mut memory.own, life.nowhere.clone());
+    Arc::into_inner(own).map_or(Piece::More, Piece::GiveBack)
 }
 
 fn finish(life: &mut Life) -> Piece {
@@ -277,7 +320,10 @@ fn finish(life: &mut Life) -> Piece {
     // Every vCPU was seen off its CPU before, so this is the state to do it in.
     let _ = life.state.reclaimed();
     match life.memory.take() {
-        Some(memory) => Piece::Finished(memory.tables.pool.into_extent()),
+        Some(memory) => Piece::Finished {
+            tables: memory.tables.pool.into_extent(),
+            heap: life.heap.take(),
+        },
         None => Piece::Nothing,
     }
 }

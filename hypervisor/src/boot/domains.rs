@@ -9,6 +9,7 @@ use ::console::Level;
 use domcfg::{DomainSpec, Enhanced};
 use machine::frames::{Frames, Module};
 use machine::gic::Gic;
+use machine::heap::Arena;
 
 use super::{Early, info};
 use crate::console::Source;
@@ -54,13 +55,16 @@ pub(super) fn build_all(
     let mut home = 0;
     for entry in &early.spec.domains {
         let Some(spec) = &entry.spec else { continue };
-        if let Some(rule) = refusal(&mut early.frames, spec, home) {
-            early.console.print(
-                Source::Host(Level::Error),
-                format_args!("{}: {rule}: not built\n", spec.path),
-            );
-            continue;
-        }
+        let heap = match room(&mut early.frames, spec, home) {
+            Ok(heap) => heap,
+            Err(rule) => {
+                early.console.print(
+                    Source::Host(Level::Error),
+                    format_args!("{}: {rule}: not built\n", spec.path),
+                );
+                continue;
+            }
+        };
         info(
             &mut early.console,
             format_args!("*** LOADING DOMU {} ({}) ***\n", spec.id, spec.path),
@@ -88,6 +92,7 @@ pub(super) fn build_all(
         };
         match built {
             Ok(Built { mut domain, entry }) => {
+                domain.control.get_mut().heap = Some(heap);
                 channels::connect(&mut domain, &spec.channels, &mut result.domains);
                 home += usize::from(spec.vcpus);
                 early.console.add(domain.id);
@@ -104,36 +109,45 @@ pub(super) fn build_all(
                 result.domains.push(domain);
                 result.starts.push(entry);
             }
-            Err(error) => early.console.print(
-                Source::Host(Level::Error),
-                format_args!("{error}: not built\n"),
-            ),
+            Err(error) => {
+                early.console.print(
+                    Source::Host(Level::Error),
+                    format_args!("{error}: not built\n"),
+                );
+                drop(error);
+                if let Some(free) = machine::heap::shrink(heap) {
+                    let _ = early.frames.release(free);
+                }
+            }
         }
     }
     result.modules.append(&mut modules);
     result
 }
 
-/// Why the domain cannot be built beside `vcpus` vCPUs that are there already, in words; makes room
-/// on the heap.
-fn refusal(frames: &mut Frames, spec: &DomainSpec, vcpus: usize) -> Option<&'static str> {
+/// Makes room on the heap for a domain, beside `vcpus` vCPUs that are there already; or why it cannot
+/// be built, in words.
+fn room(frames: &mut Frames, spec: &DomainSpec, vcpus: usize) -> Result<Arena, &'static str> {
     if spec.id.0 > u16::from(u8::MAX) {
-        return Some("its number is more than a translation identifier holds (255)");
+        return Err("its number is more than a translation identifier holds (255)");
     }
     if vcpus + usize::from(spec.vcpus) > MOST_VCPUS {
-        return Some("with it there are more than 256 vCPUs");
+        return Err("with it there are more than 256 vCPUs");
     }
-    // Its vCPUs; a bit for each page; event channels and grants, for which only a domain that knows
-    // of them finds much room.
+    // Its vCPUs; a bit for each page; event channels and grants, a byte for each page of which there
+    // may be some: for them only a domain that knows of them finds much room.
     let shared = match spec.enhanced {
         Enhanced::No => 64 << 10,
-        Enhanced::NoXenstore => 2 << 20,
+        Enhanced::NoXenstore => (2 << 20) + spec.memory_kib / 4,
     };
     let wanted = u64::from(spec.vcpus) * (4 << 10) + spec.memory_kib / 16 + shared;
-    (!grow_heap(frames, wanted)).then_some("no memory is left to describe it")
+    let extent = frames.allocate(wanted.next_multiple_of(HEAP_STEP), abi::PAGE_SIZE);
+    extent
+        .map(machine::heap::grow)
+        .ok_or("no memory is left to describe it")
 }
 
-/// Gives the heap so many bytes more, which may be none.
+/// Gives the heap so many bytes more for good, which may be none.
 pub(super) fn grow_heap(frames: &mut Frames, bytes: u64) -> bool {
     if bytes == 0 {
         return true;

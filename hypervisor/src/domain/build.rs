@@ -105,6 +105,8 @@ pub fn build(
         memory: Some(memory),
         reclaim: Progress::Idle,
         watchdogs: Default::default(),
+        heap: None,
+        nowhere: Arc::new(Extent::none()),
         grants: Grants::new(grant::Config {
             domain: spec.id,
             max_frames: super::MAX_GRANT_FRAMES,

@@ -14,11 +14,14 @@ use abi::permit::Permits;
 use abi::{CpuId, DomId, Ipa, Range, VcpuId};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use machine::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 
 use evtchn::Events;
 use grant::{Grants, Maptrack};
 use machine::claim::Claim;
+use machine::frames::Extent;
+use machine::heap::Arena;
 use machine::lock::{self, Control, Devices, Lock};
 use machine::vcpu::{Stage2Base, Vcpu};
 use sched::{CpuMask, SleeperId};
@@ -71,6 +74,10 @@ pub struct Life {
     pub reclaim: crate::reclaim::Progress,
     /// Its watchdogs, in counter ticks.
     pub watchdogs: lifecycle::Watchdogs,
+    /// The part of the heap that it was given for what it needs there.
+    pub heap: Option<Arena>,
+    /// No memory: what stands for its pages once they are given back.
+    pub nowhere: Arc<Extent>,
     /// What it grants to others.
     pub grants: Grants<Page, Page>,
     /// What it has mapped of others.

@@ -5,6 +5,7 @@ use abi::{Pa, Range, psci};
 use machine::host::Record;
 
 use crate::bench::{Bench, ENTRY, Setup, Who, small};
+use crate::xen::{ARGUMENT, ARRAY, SHARED, enhanced, map_shared_info, open_ipi, put};
 
 const A: Who = (1, 0);
 const B: Who = (2, 0);
@@ -210,4 +211,53 @@ fn a_wake_up_that_comes_after_the_end_runs_nothing() {
         bench.settle();
     }
     assert_eq!(bench.hvc(B, psci::VERSION, [0; 3]), 0x1_0001);
+}
+
+/// What is free without these domains, and when they have ended, after they used all that they can.
+fn free_before_and_after(count: u32) -> (u64, u64) {
+    let nodes = || (1..=count).map(|number| enhanced(number, 2));
+    let before = free_without(nodes().collect());
+    let mut bench = Setup::with(nodes().collect()).cpus(4).boot();
+    bench.settle();
+    for number in 1..=count as u16 {
+        let who = (number, 0);
+        assert_eq!(map_shared_info(&mut bench, who, SHARED), 0);
+        for _ in 0..300 {
+            open_ipi(&mut bench, who, 0);
+        }
+        let size = abi::grant::SetupTable {
+            dom: abi::DomId::SELF,
+            nr_frames: 64,
+            frame_list: ARRAY,
+            ..Default::default()
+        };
+        put(&mut bench, who, ARGUMENT, &size.to_bytes());
+        let setup = abi::grant::op::SETUP_TABLE.into();
+        let arguments = [setup, ARGUMENT, 1, 0, 0];
+        assert_eq!(
+            crate::xen::call(&mut bench, who, abi::hypercall::GRANT_TABLE_OP, arguments),
+            0
+        );
+    }
+    for number in 1..=count as u16 {
+        bench.output();
+        call(&mut bench, (number, 0), psci::SYSTEM_OFF);
+    }
+    (before, free(&bench))
+}
+
+/// What is free with the same modules and domains of which none is built, as they have no vCPUs.
+fn free_without(nodes: Vec<crate::trees::Node>) -> u64 {
+    let broken = nodes.into_iter().map(|node| node.cells("cpus", &[0]));
+    free(&Setup::with(broken.collect()).cpus(4).boot())
+}
+
+#[test]
+fn an_ended_domain_leaves_nothing_behind_but_its_record() {
+    for count in [1, 2, 4] {
+        let (before, after) = free_before_and_after(count);
+        let left = before.saturating_sub(after);
+        // What describes all domains is one stretch, in steps of 64 KiB.
+        assert!(left <= 64 << 10, "{count}: {left:#x}");
+    }
 }

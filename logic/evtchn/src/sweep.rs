@@ -11,6 +11,7 @@ use abi::{DomId, Errno, Port};
 use crate::channel::{Side, State};
 use crate::events::{Abi, Events, Retired};
 use crate::page::SharedPage;
+use crate::ports::Ports;
 
 /// How far a sweep came.
 #[must_use]
@@ -131,10 +132,13 @@ impl<P: SharedPage> Events<P> {
         Ok(Retired(self.retire_abi(), Vec::new()))
     }
 
-    /// Ends the end: hands out all pages of the guest's. Only [`Events::status`] and the like make
-    /// sense from now on.
-    pub fn finish_destroy(&mut self) -> Retired<P> {
-        Retired(self.retire_abi(), core::mem::take(&mut self.vcpus))
+    /// Ends the end: hands out all that it has, the shared info page included, for which `nowhere`
+    /// stands from now on. No port has a record any more.
+    pub fn finish_destroy(&mut self, nowhere: P) -> (Retired<P>, P) {
+        self.ports = Ports::default();
+        let vcpus = core::mem::take(&mut self.vcpus);
+        let shared_info = core::mem::replace(&mut self.shared_info, nowhere);
+        (Retired(self.retire_abi(), vcpus), shared_info)
     }
 
     fn retire_abi(&mut self) -> Abi<P> {

@@ -144,6 +144,19 @@ impl Maptrack {
         None
     }
 
+    /// For the domain's end, when it is drained: frees `budget` chunks of 128 slots at most. How many are
+    /// left.
+    pub fn retire(&mut self, budget: usize) -> usize {
+        self.max = 0;
+        self.free = None;
+        let left = self.chunks.len().saturating_sub(budget);
+        self.chunks.truncate(left);
+        if left == 0 {
+            self.chunks = Vec::new();
+        }
+        left
+    }
+
     /// How many slots there are.
     pub fn slots(&self) -> u32 {
         self.chunks.len() as u32 * CHUNK

@@ -100,6 +100,14 @@ impl<S: SharedFrame, F> Grants<S, F> {
         Ok(())
     }
 
+    /// For the domain's end, when nothing is pinned: gives up all frames.
+    pub fn retire(&mut self) {
+        if self.pinned == 0 {
+            self.frames = Vec::new();
+            self.max_frames = 0;
+        }
+    }
+
     /// Frame `index` of the table, to map for the guest or to read; `None` if it is not there.
     pub fn frame(&self, index: u32) -> Option<&S> {
         self.frames.get(index as usize).map(|frame| &frame.shared)

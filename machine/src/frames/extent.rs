@@ -16,6 +16,21 @@ pub struct Extent {
 }
 
 impl Extent {
+    /// No RAM at all: reads give 0, and writes do nothing.
+    pub fn none() -> Self {
+        Self {
+            range: Range::default(),
+        }
+    }
+
+    /// RAM whose ownership [`Extent::into_range`] ended.
+    ///
+    /// # Safety
+    /// It is (part of) such a range, and who had it owns it no more.
+    pub(crate) unsafe fn from_range(range: Range) -> Self {
+        Self { range }
+    }
+
     /// Its physical addresses.
     pub fn range(&self) -> Range {
         self.range

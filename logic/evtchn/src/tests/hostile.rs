@@ -196,7 +196,7 @@ proptest! {
         // The table is still our own.
         events.begin_destroy();
         while events.sweep(16) != crate::Sweep::Done {}
-        drop(events.finish_destroy());
-        prop_assert_eq!(Rc::strong_count(&page.words), 2, "shared info and the test itself");
+        drop(events.finish_destroy(page.clone()));
+        prop_assert_eq!(Rc::strong_count(&page.words), 2, "what stands for shared info and the test itself");
     }
 }

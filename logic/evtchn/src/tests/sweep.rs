@@ -112,11 +112,12 @@ fn the_end_closes_everything_and_gives_all_pages_back() {
     assert_eq!(domain.events.begin_reset(), Err(Errno::Busy));
     assert_eq!(domain.events.bind_ipi(0), Err(Errno::Inval));
     sweep(&mut domain, &mut other, 1);
-    let retired = domain.events.finish_destroy();
+    let retired = domain.events.finish_destroy(Page::new());
     assert!(page.handles() > 1);
     drop(retired);
     assert_eq!(page.handles(), 1);
-    assert_eq!(domain.events.status(owned).unwrap().state, State::Closed);
+    assert_eq!(domain.events.port_count(), 0);
+    assert_eq!(domain.events.status(owned), Err(Errno::Inval));
     assert_eq!(domain.events.begin_reset(), Err(Errno::Busy));
     // Others may still send to it.
     assert!(domain.events.raise_virq(1, VcpuId(0)).is_none());
