@@ -9,7 +9,13 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    command, debian::Archive, image, initramfs, kernel, paths::Paths, toolchain::Toolchain,
+    command,
+    debian::Archive,
+    image,
+    initramfs::{self, Extra},
+    kernel,
+    paths::Paths,
+    toolchain::Toolchain,
 };
 
 /// What a guest boots.
@@ -26,34 +32,66 @@ pub(crate) struct System {
 /// Console where Xen's emulated UART is; the early one shows what happens before it.
 const LINUX_BOOTARGS: &str = "console=ttyAMA0 earlycon=pl011,0x22000000";
 
+/// A module of the kernel.
+struct KernelModule {
+    name: &'static str,
+    /// Where it goes in a guest's file system.
+    path: &'static str,
+}
+
+/// The drivers that let programs use event channels and grants.
+const MODULES: [KernelModule; 2] = [
+    KernelModule {
+        name: "xen-evtchn.ko",
+        path: "lib/xen-evtchn.ko",
+    },
+    KernelModule {
+        name: "xen-gntdev.ko",
+        path: "lib/xen-gntdev.ko",
+    },
+];
+
 impl System {
     /// Debian's kernel with a shell on busybox; fetched once, then kept.
     ///
     /// # Errors
     /// Without network or apt, when they are not kept yet.
     pub(crate) fn debian(paths: &Paths) -> Result<Self> {
-        let folder = paths.guest();
-        let (kernel_file, busybox) = (folder.join("Image"), folder.join("busybox"));
-        if !kernel_file.exists() || !busybox.exists() {
-            let archive = open_archive(&folder)?;
-            let package = archive.dependency("linux-image-cloud-arm64", "linux-image-")?;
-            let files = archive.unpack(&package)?;
-            let packed = named(&files.join("boot"), "vmlinuz-")?;
-            keep(&kernel_file, |to| kernel::unpack(&packed, to))?;
-            fs::remove_dir_all(&files)?;
-            let files = archive.unpack("busybox-static")?;
-            keep(&busybox, |to| {
-                Ok(fs::copy(files.join("usr/bin/busybox"), to).map(|_| ())?)
-            })?;
-            fs::remove_dir_all(&files)?;
+        Self::with_ramdisk(paths, "initramfs.cpio", &[])
+    }
+
+    /// The same with what lets a program in the guest use event channels and grants: two of the
+    /// kernel's own modules, and `linux-pong` of `guests/`.
+    ///
+    /// # Errors
+    /// As [`Self::debian`].
+    pub(crate) fn debian_with_pong(paths: &Paths, toolchain: Toolchain) -> Result<Self> {
+        fetch(paths)?;
+        let program = image::guest(paths, toolchain, "linux-pong")?.elf;
+        let mut extras = vec![Extra {
+            path: "bin/linux-pong",
+            content: fs::read(program)?,
+        }];
+        for module in MODULES {
+            let packed = fs::read(paths.guest().join(format!("{}.xz", module.name)))?;
+            extras.push(Extra {
+                path: module.path,
+                content: command::piped("xz", &["-dc"], &packed)?,
+            });
         }
-        let ramdisk = folder.join("initramfs.cpio");
-        let archive = initramfs::make(&fs::read(&busybox)?);
+        Self::with_ramdisk(paths, "initramfs-pong.cpio", &extras)
+    }
+
+    fn with_ramdisk(paths: &Paths, name: &str, extras: &[Extra]) -> Result<Self> {
+        fetch(paths)?;
+        let folder = paths.guest();
+        let ramdisk = folder.join(name);
+        let archive = initramfs::make(&fs::read(folder.join("busybox"))?, extras);
         if fs::read(&ramdisk).ok().as_ref() != Some(&archive) {
             keep(&ramdisk, |to| Ok(fs::write(to, &archive)?))?;
         }
         Ok(Self {
-            kernel: kernel_file,
+            kernel: folder.join("Image"),
             ramdisk: Some(ramdisk),
             bootargs: LINUX_BOOTARGS,
         })
@@ -91,6 +129,35 @@ impl System {
             bootargs: "",
         })
     }
+}
+
+/// Fetches Debian's kernel with the modules that are wanted, and busybox, unless they are kept.
+fn fetch(paths: &Paths) -> Result<()> {
+    let folder = paths.guest();
+    let (kernel_file, busybox) = (folder.join("Image"), folder.join("busybox"));
+    let modules = MODULES.map(|module| format!("{}.xz", module.name));
+    let has_modules = modules.iter().all(|file| folder.join(file).exists());
+    if kernel_file.exists() && busybox.exists() && has_modules {
+        return Ok(());
+    }
+    let archive = open_archive(&folder)?;
+    let package = archive.dependency("linux-image-cloud-arm64", "linux-image-")?;
+    let files = archive.unpack(&package)?;
+    let packed = named(&files.join("boot"), "vmlinuz-")?;
+    keep(&kernel_file, |to| kernel::unpack(&packed, to))?;
+    let drivers = named(&files.join("usr/lib/modules"), "")?.join("kernel/drivers/xen");
+    for file in &modules {
+        keep(&folder.join(file), |to| {
+            Ok(fs::copy(drivers.join(file), to).map(|_| ())?)
+        })?;
+    }
+    fs::remove_dir_all(&files)?;
+    let files = archive.unpack("busybox-static")?;
+    keep(&busybox, |to| {
+        Ok(fs::copy(files.join("usr/bin/busybox"), to).map(|_| ())?)
+    })?;
+    fs::remove_dir_all(&files)?;
+    Ok(())
 }
 
 /// Debian's build of the real Xen; fetched once, then kept.

@@ -40,16 +40,28 @@ const PROGRAM: u32 = 0o100_755;
 const LINK: u32 = 0o120_777;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
-/// Makes the archive from busybox, a static arm64 program.
-pub(crate) fn make(busybox: &[u8]) -> Vec<u8> {
+/// A further file of the archive.
+#[derive(Debug, Clone)]
+pub(crate) struct Extra {
+    /// Its path, without the first `/`.
+    pub(crate) path: &'static str,
+    /// What it holds.
+    pub(crate) content: Vec<u8>,
+}
+
+/// Makes the archive from busybox, a static arm64 program, and further files.
+pub(crate) fn make(busybox: &[u8], extras: &[Extra]) -> Vec<u8> {
     let mut archive = Archive::default();
-    for folder in ["bin", "dev", "etc", "proc", "sys", "tmp", "root"] {
+    for folder in ["bin", "dev", "etc", "lib", "proc", "sys", "tmp", "root"] {
         archive.add(folder, DIRECTORY, (0, 0), b"");
     }
     archive.add("dev/console", CHARACTER_DEVICE, (5, 1), b"");
     archive.add("bin/busybox", PROGRAM, (0, 0), busybox);
     archive.add("init", PROGRAM, (0, 0), INIT.as_bytes());
     archive.add("etc/shell", PROGRAM, (0, 0), SHELL.as_bytes());
+    for extra in extras {
+        archive.add(extra.path, PROGRAM, (0, 0), &extra.content);
+    }
     for name in APPLETS.split_whitespace() {
         archive.add(&format!("bin/{name}"), LINK, (0, 0), b"busybox");
     }
@@ -132,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let entries = read(&make(b"\x7fELF?"));
+        let entries = read(&make(b"\x7fELF?", &[]));
         let find = |name: &str| entries.iter().find(|entry| entry.0 == name).unwrap();
         assert_eq!(find("bin/busybox").2, b"\x7fELF?");
         assert_eq!(find("init").1, PROGRAM);
@@ -143,7 +155,10 @@ mod tests {
 
     #[test]
     fn no_name_is_there_twice() {
-        let mut names: Vec<String> = read(&make(b"")).into_iter().map(|entry| entry.0).collect();
+        let mut names: Vec<String> = read(&make(b"", &[]))
+            .into_iter()
+            .map(|entry| entry.0)
+            .collect();
         names.sort();
         let all = names.len();
         names.dedup();

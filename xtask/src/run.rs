@@ -1,6 +1,7 @@
 //! `cargo xtask run`: the hypervisor and its guests on QEMU, on this terminal.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{IsTerminal, stdin},
     path::{Path, PathBuf},
@@ -86,6 +87,8 @@ pub(crate) struct Files {
     pub(crate) hypervisor: PathBuf,
     /// What guests boot.
     pub(crate) system: System,
+    /// What single domains, by their number, boot instead.
+    pub(crate) others: BTreeMap<u32, System>,
 }
 
 /// Boots it on this terminal.
@@ -116,6 +119,7 @@ pub(crate) fn prepare(paths: &Paths, request: &Request) -> Result<Start> {
     let files = Files {
         hypervisor: hypervisor_image(paths, &request.hypervisor)?,
         system: system(paths, &request.guests.source)?,
+        others: BTreeMap::new(),
     };
     start(request, files, &paths.run())
 }
@@ -126,7 +130,7 @@ pub(crate) fn start(request: &Request, files: Files, folder: &Path) -> Result<St
     let tree = folder.join("machine.dtb");
     let (modules, memory_mib) = match &request.tree {
         Some(file) => ready_tree::prepare(file, &files.system, &tree)?,
-        None => written_tree(request, &files.system, &tree)?,
+        None => written_tree(request, &files, &tree)?,
     };
     Ok(Start {
         machine: request.machine.clone(),
@@ -175,25 +179,26 @@ fn reason(error: &anyhow::Error) -> String {
 }
 
 /// Writes the tree for the guests that are asked for.
-fn written_tree(request: &Request, system: &System, tree: &Path) -> Result<(Vec<Module>, u64)> {
+fn written_tree(request: &Request, files: &Files, tree: &Path) -> Result<(Vec<Module>, u64)> {
     let guests = &request.guests;
     let mut layout = Layout::new();
-    let kernel = layout.place(&system.kernel)?;
-    let ramdisk = system
-        .ramdisk
-        .as_deref()
-        .map(|file| layout.place(file))
-        .transpose()?;
-    let domains: Vec<Domain> = (1..=guests.count)
-        .map(|number| Domain {
+    let common = place(&mut layout, &files.system)?;
+    let mut domains = Vec::new();
+    for number in 1..=guests.count {
+        let other = files.others.get(&number);
+        let (kernel, ramdisk) = match other {
+            Some(other) => place(&mut layout, other)?,
+            None => common.clone(),
+        };
+        domains.push(Domain {
             name: format!("domU{number}"),
             vcpus: guests.vcpus,
             memory_mib: guests.memory_mib,
-            kernel: kernel.clone(),
-            ramdisk: ramdisk.clone(),
-            bootargs: bootargs(system, number, &guests.append),
-        })
-        .collect();
+            kernel,
+            ramdisk,
+            bootargs: bootargs(other.unwrap_or(&files.system), number, &guests.append),
+        });
+    }
     let memory_mib = layout.machine_mib(u64::from(guests.count) * guests.memory_mib);
     let own = request
         .machine
@@ -203,6 +208,13 @@ fn written_tree(request: &Request, system: &System, tree: &Path) -> Result<(Vec<
         host_tree::with_domains(&own, &request.xen_args, &domains, &request.edits)?,
     )?;
     Ok((layout.modules().to_vec(), memory_mib))
+}
+
+fn place(layout: &mut Layout, system: &System) -> Result<(Module, Option<Module>)> {
+    let kernel = layout.place(&system.kernel)?;
+    let ramdisk = system.ramdisk.as_deref();
+    let ramdisk = ramdisk.map(|file| layout.place(file)).transpose()?;
+    Ok((kernel, ramdisk))
 }
 
 fn bootargs(system: &System, number: u32, append: &str) -> String {

@@ -95,6 +95,7 @@ impl Boot<'_> {
         let files = Files {
             hypervisor: self.hypervisor.to_path_buf(),
             system,
+            others: Default::default(),
         };
         let mut start = run::start(&self.request(), files, folder)?;
         let monitor = (self.cpus > 1).then(|| {

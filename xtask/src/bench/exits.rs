@@ -49,6 +49,7 @@ pub(crate) fn measure(paths: &Paths, subject: &Subject) -> Result<Exits> {
     let files = Files {
         hypervisor: subject.image.clone(),
         system: linux(paths)?,
+        others: Default::default(),
     };
     let folder = paths
         .root()

@@ -91,6 +91,7 @@ impl Guest {
         let files = Files {
             hypervisor: subject.image.clone(),
             system: system.clone(),
+            others: Default::default(),
         };
         let mut child = run::start(&request(subject), files, folder)?.spawn()?;
         let mut pipe = child.stdout.take().context("no pipe from the machine")?;

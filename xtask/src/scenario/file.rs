@@ -85,6 +85,8 @@ pub(crate) enum Kernel {
     Hello,
     /// The bare-metal guest `guests/ping`.
     Ping,
+    /// Debian's with the drivers for event channels and grants, and the program `linux-pong`.
+    LinuxPong,
 }
 
 /// A change of one domain's node.
@@ -93,6 +95,8 @@ pub(crate) enum Kernel {
 pub(crate) struct Change {
     /// Which, from 1 on.
     pub(crate) domain: u32,
+    /// Boots this instead of what the others boot.
+    pub(crate) kernel: Option<Kernel>,
     /// Properties to remove.
     #[serde(default)]
     pub(crate) remove: Vec<String>,
@@ -221,6 +225,12 @@ impl Scenario {
 }
 
 impl Scenario {
+    /// What single domains, by their number, boot instead.
+    pub(crate) fn other_kernels(&self) -> impl Iterator<Item = (u32, Kernel)> {
+        let kernel = |change: &Change| Some((change.domain, change.kernel?));
+        self.change.iter().filter_map(kernel)
+    }
+
     /// What is to be changed of the domains' nodes.
     pub(crate) fn edits(&self) -> Result<Vec<Edit>> {
         let mut edits: Vec<Edit> = self

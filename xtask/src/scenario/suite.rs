@@ -63,8 +63,11 @@ impl<'a> Suite<'a> {
             suite.without_features = Some(run::hypervisor_image(paths, &other)?);
         }
         for scenario in scenarios {
-            if let Entry::Vacant(vacant) = suite.systems.entry(scenario.guests.kernel) {
-                vacant.insert(system(paths, scenario.guests.kernel)?);
+            let others = scenario.other_kernels().map(|(_, kernel)| kernel);
+            for kernel in std::iter::once(scenario.guests.kernel).chain(others) {
+                if let Entry::Vacant(vacant) = suite.systems.entry(kernel) {
+                    vacant.insert(system(paths, kernel)?);
+                }
             }
         }
         Ok(suite)
@@ -105,9 +108,13 @@ impl<'a> Suite<'a> {
     fn one(&self, scenario: &Scenario) -> Result<()> {
         let folder = self.folder().join(&scenario.name);
         let system = self.systems[&scenario.guests.kernel].clone();
+        let others = scenario.other_kernels();
         let files = Files {
             hypervisor: self.hypervisor(scenario).clone(),
             system,
+            others: others
+                .map(|(domain, kernel)| (domain, self.systems[&kernel].clone()))
+                .collect(),
         };
         let start = run::start(&self.request(scenario)?, files, &folder)?;
         fs::write(
@@ -177,5 +184,6 @@ fn system(paths: &Paths, kernel: Kernel) -> Result<System> {
         Kernel::LinuxGz => System::debian(paths)?.compressed(),
         Kernel::Hello => System::bare(paths, Toolchain::find_or_install()?, "hello"),
         Kernel::Ping => System::bare(paths, Toolchain::find_or_install()?, "ping"),
+        Kernel::LinuxPong => System::debian_with_pong(paths, Toolchain::find_or_install()?),
     }
 }
