@@ -46,6 +46,8 @@ errnos! {
     NoData = 61,
     /// Value too large.
     Overflow = 75,
+    /// To be started anew. No guest sees it: its instruction is executed again.
+    Restart = 85,
     /// Operation not supported.
     OpNotSupp = 95,
     /// Buffer too small.

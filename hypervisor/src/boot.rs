@@ -443,6 +443,12 @@ fn assemble(
         conduit,
         cpus,
         alarm: Default::default(),
+        unzeroed: AtomicU32::new(
+            domains
+                .iter()
+                .filter(|domain| domain.unzeroed.load(Ordering::Relaxed))
+                .count() as u32,
+        ),
         alive: AtomicU32::new(domains.len() as u32),
         domains: domains.into_boxed_slice(),
         console: Lock::new(console),

@@ -7,10 +7,11 @@
 
 use abi::{Errno, Ipa, PAGE_SIZE, Pa};
 use machine::exit::Fault;
-use machine::vcpu::Access;
+use machine::vcpu::{Access, Untranslated};
 
-use crate::domain::Memory;
+use crate::domain::{Memory, Registers};
 use crate::run::Cpu;
+use crate::zeroing;
 
 /// Copies from guest virtual address `from` into `data`. On `Errno::Fault` part of `data` may be
 /// filled.
@@ -77,12 +78,34 @@ fn in_memory(
     copy: impl FnOnce(&Memory, Pa) -> bool,
 ) -> Result<(), Errno> {
     let (domain, registers, token) = cpu.resident_parts().ok_or(Errno::Fault)?;
-    let life = domain.control.lock(token);
-    let memory = life.memory.as_ref().ok_or(Errno::Fault)?;
-    let at = registers.cpu.locate(address, access);
-    match at {
-        Some(at) if copy(memory, at) => Ok(()),
-        _ => Err(Errno::Fault),
+    let mut life = domain.control.lock(token);
+    let memory = life.memory.as_mut().ok_or(Errno::Fault)?;
+    let at = match registers.cpu.locate(address, access) {
+        Some(at) => at,
+        None => bring(memory, registers, address, access)?,
+    };
+    if copy(memory, at) {
+        Ok(())
+    } else {
+        Err(Errno::Fault)
+    }
+}
+
+/// Where the guest's `address` lies, which both stages do not map: in RAM that waits to be zeroed, of
+/// which that part is zeroed now. If its tables lie in such RAM, the hardware does not say where: as
+/// long as there is some, a slice of it is zeroed and the hypercall made anew.
+#[cold]
+fn bring(
+    memory: &mut Memory,
+    registers: &mut Registers,
+    address: u64,
+    access: Access,
+) -> Result<Pa, Errno> {
+    match registers.cpu.translate(address, access) {
+        Ok(ipa) => memory.bring(ipa).ok_or(Errno::Fault),
+        Err(Untranslated::Stage1) => Err(Errno::Fault),
+        Err(Untranslated::Stage2) if memory.zero_next() => Err(Errno::Restart),
+        Err(Untranslated::Stage2) => Err(Errno::Fault),
     }
 }
 
@@ -97,13 +120,16 @@ pub enum Need {
     Execution,
 }
 
-/// Whether the resident guest's tables have at `address` what an access needs: one that faulted while
-/// they were changed is to be made anew.
+/// Whether the resident guest's tables have at `address` what an access needs, or soon will: one that
+/// faulted while they were changed, or as RAM is not zeroed yet, is to be made anew.
 #[cold]
 pub fn is_mapped(cpu: &mut Cpu<'_>, address: Ipa, need: Need) -> bool {
     let Some((domain, _)) = cpu.resident() else {
         return false;
     };
+    if zeroing::slice_at(cpu, domain, address) {
+        return true;
+    }
     let life = domain.control.lock(&mut cpu.token);
     let translation = life
         .memory
@@ -147,7 +173,7 @@ impl Refused {
                     registers.translate(self.virtual_address, Access::Read)
                 });
                 translated
-                    .flatten()
+                    .and_then(Result::ok)
                     .is_none_or(|address| is_mapped(cpu, address, self.need))
             }
             Fault::Other => false,

@@ -25,3 +25,4 @@ pub mod statistics;
 pub mod system;
 pub mod timeline;
 pub mod watchdog;
+pub mod zeroing;

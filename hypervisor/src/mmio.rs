@@ -31,24 +31,30 @@ pub fn handle(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
     }
     match abort.transfer() {
         Some(transfer) => access(cpu, domain, abort, transfer),
+        None if is_settled(cpu, abort) => Next::Run,
         None => write_back(cpu, domain, abort),
     }
 }
 
-/// A mapping may have been taken apart just then, to change a part of it: the access is made anew if
-/// it is there now.
+/// RAM may not be zeroed yet, or its mapping have been taken apart just then, to change a part of it:
+/// the access is made anew if so.
 #[cold]
 fn retry_or_refuse(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
+    if is_settled(cpu, abort) {
+        return Next::Run;
+    }
+    refuse(cpu, abort)
+}
+
+#[cold]
+fn is_settled(cpu: &mut Cpu<'_>, abort: &DataAbort) -> bool {
     let refused = Refused {
         address: abort.address,
         virtual_address: abort.virtual_address,
         syndrome: abort.syndrome,
         need: Need::Writing,
     };
-    if refused.is_settled(cpu) {
-        return Next::Run;
-    }
-    refuse(cpu, abort)
+    refused.is_settled(cpu)
 }
 
 /// A post-indexed load or store, which the syndrome does not describe: the instruction does.
@@ -109,20 +115,14 @@ fn nothing_there(
     abort: &DataAbort,
     transfer: Transfer,
 ) -> Next {
-    if domain.map.unmapped == Unmapped::ReadsOnes
-        && !guest_memory::is_mapped(cpu, abort.address, need(transfer.direction()))
-    {
+    if is_settled(cpu, abort) {
+        return Next::Run;
+    }
+    if domain.map.unmapped == Unmapped::ReadsOnes {
         finish(cpu, transfer, u64::MAX);
         return Next::Run;
     }
-    retry_or_refuse(cpu, abort)
-}
-
-const fn need(direction: Direction) -> Need {
-    match direction {
-        Direction::Read => Need::Mapping,
-        Direction::Write => Need::Writing,
-    }
+    refuse(cpu, abort)
 }
 
 #[cold]

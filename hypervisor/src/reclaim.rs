@@ -283,6 +283,8 @@ fn zero_banks(life: &mut Life) -> Piece {
         life.reclaim = Progress::Held;
         return Piece::Held;
     }
+    // What was never zeroed no guest has had.
+    *done = bank.next_touched(*done);
     if *done < bank.extent.range().size() {
         bank.extent.zero(*done, ZERO_BYTES);
         *done += ZERO_BYTES.max(PAGE_SIZE);

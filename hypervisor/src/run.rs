@@ -23,7 +23,7 @@ use crate::domain::{Domain, Life, Registers, Slot};
 use crate::guest_memory::{Need, Refused};
 use crate::statistics::Cause;
 use crate::system::{self, System};
-use crate::{hypercall, interrupts, mmio, reclaim, watchdog};
+use crate::{hypercall, interrupts, mmio, reclaim, watchdog, zeroing};
 
 mod life;
 mod list_registers;
@@ -449,7 +449,7 @@ impl<'s> Cpu<'s> {
         let nothing = self.shared.queue.lock(&mut self.token).runnable() == 0;
         let stolen = nothing && self.system.steal(self.shared, &mut self.token);
         self.shared.statistics.goes_on();
-        if nothing && !stolen && !self.system.has_reclaims() {
+        if nothing && !stolen && !self.system.has_reclaims() && !zeroing::idle(self) {
             machine::cpu::wait_for_interrupt();
         }
         self.shared.statistics.woken();

@@ -40,6 +40,8 @@ pub struct System {
     pub reclaims: AtomicU32,
     /// When the first watchdog of all domains expires, or earlier.
     pub alarm: Alarm,
+    /// Domains of whose RAM some may wait to be zeroed.
+    pub unzeroed: AtomicU32,
     /// Domains that have not ended.
     pub alive: AtomicU32,
     /// Whether a guest's WFI and WFE are exits (`vwfi=trap`).

@@ -193,6 +193,14 @@ impl DataAbort {
         }
     }
 
+    /// A refused access to the table at `table` on a stage-1 walk; as the hardware would report it, for
+    /// tests.
+    pub const fn refused_walk(table: Ipa) -> Self {
+        let mut abort = Self::refused(table, None);
+        abort.syndrome |= S1_TABLE_WALK;
+        abort
+    }
+
     /// The syndrome's description of the access; `None` for pairs, exclusives and write-back forms.
     #[inline]
     pub const fn transfer(&self) -> Option<Transfer> {
@@ -258,6 +266,15 @@ pub enum AbortKind {
     CacheMaintenance,
     /// Anything else (external abort, alignment, ...).
     Other,
+}
+
+/// Why a virtual address of a guest's is not translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untranslated {
+    /// The guest's tables do not map it, or not with that right.
+    Stage1,
+    /// One of the guest's tables lies where stage 2 maps nothing.
+    Stage2,
 }
 
 /// An instruction fetch that stage 2 refused.

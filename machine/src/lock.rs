@@ -155,6 +155,30 @@ impl<T, R: Rank> Lock<T, R> {
         }
     }
 
+    /// Takes it if nobody has it or waits for it.
+    #[inline]
+    pub fn try_lock<'a, Held: Before<R>>(
+        &'a self,
+        held: &'a mut Token<Held>,
+    ) -> Option<Guard<'a, T, R>> {
+        let _ = held;
+        cpu::point();
+        // Acquire: pairs with the release in `Guard::drop`.
+        let ticket = self.serving.load(Ordering::Acquire);
+        self.next
+            .compare_exchange(
+                ticket,
+                ticket.wrapping_add(1),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            )
+            .ok()?;
+        Some(Guard {
+            lock: self,
+            token: Token::new(),
+        })
+    }
+
     /// The value, for the one who owns the lock itself: nobody else can hold it.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()

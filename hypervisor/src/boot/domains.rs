@@ -14,6 +14,7 @@ use machine::heap::Arena;
 use super::{Early, info};
 use crate::console::Source;
 use crate::domain::build::{Built, Site, build};
+use crate::domain::zeroing::Zeroing;
 use crate::domain::{Domain, channels};
 use crate::schedule::MOST_VCPUS;
 use crate::system::HostInterrupts;
@@ -81,6 +82,10 @@ pub(super) fn build_all(
             frames: &mut early.frames,
             cpus,
             virtual_timer: interrupts.virtual_timer,
+            zeroing: match early.spec.command_line.bootscrub {
+                domcfg::BootScrub::On => Zeroing::AtBuild,
+                domcfg::BootScrub::Idle => Zeroing::OnDemand,
+            },
         };
         let ramdisk = spec.ramdisk.as_ref().map(|ramdisk| content(ramdisk.range));
         let built = match (content(spec.kernel.range), ramdisk) {

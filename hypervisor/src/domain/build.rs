@@ -3,7 +3,7 @@
 //! Everything that can be refused is checked before RAM is taken; what fails later gives all it
 //! took back.
 
-use abi::{CpuId, IntId, Ipa, PAGE_SIZE, Pa, Port, VcpuId};
+use abi::{CpuId, IntId, Ipa, PAGE_SIZE, Pa, Port, Range, VcpuId};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -30,6 +30,7 @@ use vuart::Vuart;
 use super::image::{self, Image};
 use super::memory::{Bank, Tables, control, format};
 use super::page::Page;
+use super::zeroing::Zeroing;
 use super::{Domain, Emulated, Interface, Life, Map, Memory, Slot, Unmapped};
 use crate::reclaim::Progress;
 
@@ -45,6 +46,8 @@ pub struct Site<'a> {
     pub cpus: usize,
     /// The virtual timer's physical interrupt.
     pub virtual_timer: abi::IntId,
+    /// When RAM is zeroed.
+    pub zeroing: Zeroing,
 }
 
 /// RAM is given to guests in blocks of this size where it can.
@@ -80,8 +83,8 @@ pub fn build(
     let mut tree = guest_tree::write(spec, site.host, &layout, placement.initrd)
         .map_err(|finding| format!("{finding}"))?;
     let devices = devices(site, spec, &layout)?;
-    let memory = memory(site, spec, &layout)?;
-    let filled = fill(&memory, &placement, image, &tree, ramdisk);
+    let mut memory = memory(site, spec, &layout)?;
+    let filled = fill(&mut memory, &placement, image, &tree, ramdisk, site.zeroing);
     // The guest's seed is in it.
     domcfg::seed::erase(&mut tree);
     if let Err(error) = filled {
@@ -96,6 +99,7 @@ pub fn build(
         ));
     };
     let base = memory.tables.base;
+    let unzeroed = memory.unzeroed_blocks != 0;
     let Some(events) = events(spec, &memory) else {
         give_back(site.frames, memory);
         return Err(format!("{}: no memory for its event channels", spec.path));
@@ -131,6 +135,7 @@ pub fn build(
         last_ran: (0..site.cpus).map(|_| AtomicU16::new(0)).collect(),
         ending: AtomicBool::new(false),
         alarm: Default::default(),
+        unzeroed: AtomicBool::new(unzeroed),
     };
     let entry = Entry {
         address: placement.entry.0,
@@ -327,8 +332,12 @@ fn map_all(
         Enhanced::No => 0,
         Enhanced::NoXenstore => spec.memory_kib.div_ceil(BLOCK >> 10),
     };
+    let more: u64 = banks
+        .iter()
+        .map(|bank| site.zeroing.more_tables(bank))
+        .sum();
     let tables = match Stage2::tables_needed(format, ranges) {
-        Ok(tables) => tables + format.root_pages() as u64 + SPARE_TABLES + splits,
+        Ok(tables) => tables + more + format.root_pages() as u64 + SPARE_TABLES + splits,
         Err(error) => return Err((format!("its RAM cannot be mapped: {error:?}"), banks)),
     };
     let extent = site.frames.allocate(tables * PAGE_SIZE, format.root_size());
@@ -361,8 +370,10 @@ fn map_all(
         own: Arc::new(own),
         shared_info_at: None,
         given_up: 0,
+        unzeroed_blocks: 0,
+        unzeroed_hint: (0, 0),
     };
-    match map_guest(site, layout, &mut memory) {
+    match map_devices(site, layout, &mut memory) {
         Ok(()) => Ok(memory),
         Err(error) => {
             let _ = site.frames.release(memory.tables.pool.into_extent());
@@ -379,10 +390,7 @@ fn release(frames: &mut Frames, extent: Arc<Extent>) {
     }
 }
 
-fn map_guest(site: &Site<'_>, layout: &Layout, memory: &mut Memory) -> Result<(), String> {
-    memory
-        .map_banks()
-        .map_err(|error| format!("its RAM cannot be mapped: {error:?}"))?;
+fn map_devices(site: &Site<'_>, layout: &Layout, memory: &mut Memory) -> Result<(), String> {
     if let (GuestGic::V2 { cpu, .. }, domcfg::Gic::V2 { virt, .. }) = (&layout.gic, &site.host.gic)
     {
         // The hardware's virtual CPU interface is the guest's CPU interface.
@@ -394,21 +402,32 @@ fn map_guest(site: &Site<'_>, layout: &Layout, memory: &mut Memory) -> Result<()
     Ok(())
 }
 
-/// Zeroes the RAM and puts kernel, device tree and ramdisk into it.
+/// Zeroes and maps the RAM, as far as that cannot wait, and puts kernel, device tree and ramdisk into
+/// it.
 fn fill(
-    memory: &Memory,
+    memory: &mut Memory,
     placement: &Placement,
     image: Image<'_>,
     tree: &[u8],
     ramdisk: Option<&[u8]>,
+    zeroing: Zeroing,
 ) -> Result<(), String> {
-    for bank in &memory.banks {
-        bank.extent.zero(0, bank.extent.range().size());
-    }
+    let initrd = placement.initrd.zip(ramdisk);
+    let mut images: Vec<Range> = [
+        Range::new(placement.kernel.start(), image.bytes()),
+        Range::new(placement.dtb.start(), tree.len() as u64),
+        initrd.and_then(|(at, content)| Range::new(at.start(), content.len() as u64)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    memory
+        .prepare(&mut images, zeroing)
+        .map_err(|error| format!("its RAM cannot be mapped: {error:?}"))?;
     image.copy_to(memory, Ipa(placement.kernel.start()))?;
     let mut written = memory.write(Ipa(placement.dtb.start()), tree);
-    if let (Some(initrd), Some(ramdisk)) = (placement.initrd, ramdisk) {
-        written &= memory.write(Ipa(initrd.start()), ramdisk);
+    if let Some((at, content)) = initrd {
+        written &= memory.write(Ipa(at.start()), content);
     }
     if !written {
         return Err(String::from(

@@ -58,8 +58,16 @@ pub fn open(module: &[u8]) -> Result<Image<'_>, String> {
 }
 
 impl Image<'_> {
+    /// Bytes that [`Image::copy_to`] writes.
+    pub fn bytes(&self) -> u64 {
+        match &self.bytes {
+            Bytes::Plain(bytes) => bytes.len() as u64,
+            Bytes::Gzip(gunzip) => gunzip.left + gunzip.ahead.len() as u64,
+        }
+    }
+
     /// Copies the kernel to guest address `at`.
-    pub fn copy_to(self, memory: &Memory, at: Ipa) -> Result<(), String> {
+    pub fn copy_to(self, memory: &mut Memory, at: Ipa) -> Result<(), String> {
         let outside = || String::from("its kernel is outside its RAM");
         match self.bytes {
             Bytes::Plain(bytes) => memory.write(at, bytes).then_some(()).ok_or_else(outside),

@@ -14,9 +14,11 @@ use stage2::{Access, Attributes, Format, MapError, Stage2, TableMemory, Translat
 use super::lent::Lent;
 use super::page::Page;
 use super::page_set::PageSet;
+use super::zeroing::PART;
 
-/// Bytes for which [`Bank`] remembers whether they are mapped as they were at first.
-const BLOCK: u64 = 2 << 20;
+/// Bytes for which [`Bank`] remembers whether they are mapped as they were at first; aligned in guest
+/// addresses.
+pub(super) const BLOCK: u64 = 2 << 20;
 
 /// A part of a guest's RAM: where the guest sees it and what lies behind.
 pub struct Bank {
@@ -24,9 +26,12 @@ pub struct Bank {
     pub ipa: Ipa,
     /// The RAM.
     pub extent: Arc<Extent>,
-    /// A bit for each block of guest addresses that is not mapped to the RAM behind it any more, or
-    /// not all of it: there the tables say what is.
+    /// A bit for each block of guest addresses that is not mapped to the RAM behind it, or not all of
+    /// it: there the tables say what is.
     changed: Box<[u64]>,
+    /// For each block a bit for each part that is not zeroed yet. While one is set nothing is mapped
+    /// in the block.
+    pub(super) unzeroed: Box<[u64]>,
     /// Pages of the RAM that are mapped nowhere, so that they may be mapped anew.
     pub(super) unused: PageSet,
     /// Pages that others use.
@@ -36,11 +41,13 @@ pub struct Bank {
 impl Bank {
     /// RAM that is to be mapped at `ipa`.
     pub fn new(ipa: Ipa, extent: Extent) -> Self {
-        let words = |unit: u64| extent.range().size().div_ceil(unit).div_ceil(64) as usize;
+        let bytes = extent.range().size();
+        let blocks = (ipa.0 % BLOCK + bytes).div_ceil(BLOCK);
         Self {
             ipa,
-            changed: vec![0; words(BLOCK)].into_boxed_slice(),
-            unused: PageSet::new(extent.range().size() / PAGE_SIZE),
+            changed: vec![0; blocks.div_ceil(64) as usize].into_boxed_slice(),
+            unzeroed: vec![0; blocks as usize].into_boxed_slice(),
+            unused: PageSet::new(bytes / PAGE_SIZE),
             lent: Lent::default(),
             extent: Arc::new(extent),
         }
@@ -48,17 +55,56 @@ impl Bank {
 
     /// The offset of guest address `address`, if it is one of this bank's.
     #[inline]
-    fn offset(&self, address: u64) -> Option<u64> {
+    pub(super) fn offset(&self, address: u64) -> Option<u64> {
         let offset = address.checked_sub(self.ipa.0)?;
         (offset < self.extent.range().size()).then_some(offset)
     }
 
-    /// Whether the block at `offset` is mapped as it was at first.
+    /// Which of the bank's blocks `address`, one of its own, lies in.
     #[inline]
-    fn is_plain(&self, offset: u64) -> bool {
-        let block = offset / BLOCK;
-        let word = self.changed.get((block / 64) as usize);
+    pub(super) fn block_of(&self, address: u64) -> usize {
+        (address / BLOCK).wrapping_sub(self.ipa.0 / BLOCK) as usize
+    }
+
+    /// Whether the block at `address` is mapped as it was at first.
+    #[inline]
+    fn is_plain(&self, address: u64) -> bool {
+        let block = self.block_of(address);
+        let word = self.changed.get(block / 64);
         word.is_some_and(|word| word >> (block % 64) & 1 == 0)
+    }
+
+    /// The tables say what is in the block at `address`.
+    fn set_changed(&mut self, address: u64) {
+        let block = self.block_of(address);
+        if let Some(word) = self.changed.get_mut(block / 64) {
+            *word |= 1 << (block % 64);
+        }
+    }
+
+    /// The block at `address` is mapped as it was to be at first.
+    pub(super) fn set_plain(&mut self, address: u64) {
+        let block = self.block_of(address);
+        if let Some(word) = self.changed.get_mut(block / 64) {
+            *word &= !(1 << (block % 64));
+        }
+    }
+
+    /// These parts of the block at `address` are not zeroed.
+    pub(super) fn set_waiting(&mut self, address: u64, parts: u64) {
+        let block = self.block_of(address);
+        if let Some(waiting) = self.unzeroed.get_mut(block) {
+            *waiting = parts;
+            self.set_changed(address);
+        }
+    }
+
+    /// Zeroes what is behind the guest addresses `from` to `to`, which are its own.
+    pub(super) fn zero(&self, from: u64, to: u64) {
+        let bytes = to.saturating_sub(from);
+        if bytes != 0 {
+            self.extent.zero(from.wrapping_sub(self.ipa.0), bytes);
+        }
     }
 }
 
@@ -77,6 +123,10 @@ pub struct Memory {
     pub shared_info_at: Option<Gfn>,
     /// Pages that the guest gave up of its own will.
     pub given_up: u64,
+    /// Blocks that are not zeroed, and not mapped.
+    pub(super) unzeroed_blocks: u64,
+    /// Where to look for one first: a bank, and a block of it.
+    pub(super) unzeroed_hint: (usize, usize),
 }
 
 /// What is mapped somewhere.
@@ -123,24 +173,6 @@ impl TableMemory for Tables {
 }
 
 impl Memory {
-    /// Maps all banks as RAM.
-    pub fn map_banks(&mut self) -> Result<(), MapError> {
-        let Some(stage2) = &mut self.stage2 else {
-            return Ok(());
-        };
-        for bank in &self.banks {
-            let range = bank.extent.range();
-            stage2.map(
-                &mut self.tables,
-                bank.ipa,
-                Pa(range.start()),
-                range.size(),
-                Attributes::RAM,
-            )?;
-        }
-        Ok(())
-    }
-
     /// Maps a device of the host's into the guest.
     pub fn map_device(&mut self, ipa: Ipa, pa: Pa, bytes: u64) -> Result<(), MapError> {
         let Some(stage2) = &mut self.stage2 else {
@@ -152,7 +184,7 @@ impl Memory {
     /// Copies `data` to guest address `at`; `false` if part of it is outside the RAM (what comes
     /// before that part is written).
     #[must_use]
-    pub fn write(&self, at: Ipa, data: &[u8]) -> bool {
+    pub fn write(&mut self, at: Ipa, data: &[u8]) -> bool {
         self.each_part(at, data.len(), |extent, offset, part| {
             data.get(part)
                 .is_some_and(|data| extent.write(offset, data))
@@ -169,7 +201,7 @@ impl Memory {
     }
 
     fn each_part(
-        &self,
+        &mut self,
         at: Ipa,
         length: usize,
         mut part: impl FnMut(&Extent, u64, core::ops::Range<usize>) -> bool,
@@ -191,35 +223,55 @@ impl Memory {
         true
     }
 
-    /// What lies behind a guest address: RAM and the offset in it, and how many bytes follow.
+    /// What lies behind a guest address: RAM and the offset in it, and how many bytes follow. What was
+    /// not zeroed yet is before it is given.
     #[inline]
-    fn find(&self, address: u64) -> Option<(&Arc<Extent>, u64, u64)> {
-        let plain = self.banks.iter().find_map(|bank| {
+    fn find(&mut self, address: u64) -> Option<(&Arc<Extent>, u64, u64)> {
+        let found = match self.find_plain(address) {
+            None => self.find_slowly(address),
+            found => found,
+        };
+        let (index, offset, left) = found?;
+        Some((self.extent(index), offset, left))
+    }
+
+    /// The RAM of a bank; behind the last one come the hypervisor's own pages.
+    #[inline]
+    fn extent(&self, index: usize) -> &Arc<Extent> {
+        self.banks.get(index).map_or(&self.own, |bank| &bank.extent)
+    }
+
+    /// In a block that is mapped as at first: which bank, the offset in it, and how many bytes follow.
+    #[inline]
+    fn find_plain(&self, address: u64) -> Option<(usize, u64, u64)> {
+        self.banks.iter().enumerate().find_map(|(index, bank)| {
             let offset = bank.offset(address)?;
-            let in_block = BLOCK - offset % BLOCK;
+            let in_block = BLOCK - address % BLOCK;
             let left = in_block.min(bank.extent.range().size() - offset);
-            bank.is_plain(offset)
-                .then_some((&bank.extent, offset, left))
-        });
-        plain.or_else(|| self.find_by_tables(address))
+            bank.is_plain(address).then_some((index, offset, left))
+        })
     }
 
     #[cold]
-    fn find_by_tables(&self, address: u64) -> Option<(&Arc<Extent>, u64, u64)> {
+    fn find_slowly(&mut self, address: u64) -> Option<(usize, u64, u64)> {
+        if let Some(bank) = self.waiting_bank(address) {
+            self.zero_for_use(bank, address);
+            let offset = self.banks.get(bank)?.offset(address)?;
+            return Some((bank, offset, PART - address % PART));
+        }
         let translation = self.translate(Ipa(address))?;
         if translation.attributes.access != Access::ReadWrite {
             return None;
         }
-        let (extent, offset) = self.owner(translation.pa)?;
-        Some((extent, offset, PAGE_SIZE - address % PAGE_SIZE))
+        let (index, offset) = self.owner(translation.pa)?;
+        Some((index, offset, PAGE_SIZE - address % PAGE_SIZE))
     }
 
     /// Which of the domain's memory a machine address is.
-    fn owner(&self, pa: Pa) -> Option<(&Arc<Extent>, u64)> {
-        let banks = self.banks.iter().map(|bank| &bank.extent);
-        banks.chain([&self.own]).find_map(|extent| {
-            let inside = extent.range().has(pa.0);
-            inside.then(|| (extent, pa.0 - extent.range().start()))
+    fn owner(&self, pa: Pa) -> Option<(usize, u64)> {
+        (0..=self.banks.len()).find_map(|index| {
+            let range = self.extent(index).range();
+            range.has(pa.0).then(|| (index, pa.0 - range.start()))
         })
     }
 
@@ -229,7 +281,7 @@ impl Memory {
     }
 
     /// The page of the domain's own that is mapped at `gfn`, writable.
-    pub fn page(&self, gfn: Gfn) -> Option<Page> {
+    pub fn page(&mut self, gfn: Gfn) -> Option<Page> {
         let (extent, offset, _) = self.find(address_of(gfn)?)?;
         Some(Page::new(extent, offset))
     }
@@ -267,9 +319,10 @@ impl Memory {
     /// Maps one page at `gfn` whatever is there. What was there stays with its owner.
     ///
     /// # Errors
-    /// The tables are used up, or there is no such address.
+    /// The tables are used up, there is no such address, or its block is not zeroed yet
+    /// ([`Memory::waits`]).
     pub fn place(&mut self, gfn: Gfn, pa: Pa, attributes: Attributes) -> Result<(), MapError> {
-        let address = address_of(gfn).ok_or(MapError::OutOfRange)?;
+        let address = self.ready_address(gfn)?;
         let stage2 = self.stage2.as_mut().ok_or(MapError::OutOfRange)?;
         stage2.remap(&mut self.tables, Ipa(address), pa, PAGE_SIZE, attributes)?;
         self.mark_changed(address);
@@ -281,19 +334,26 @@ impl Memory {
     /// # Errors
     /// As for [`Memory::place`].
     pub fn remove(&mut self, gfn: Gfn) -> Result<(), MapError> {
-        let address = address_of(gfn).ok_or(MapError::OutOfRange)?;
+        let address = self.ready_address(gfn)?;
         let stage2 = self.stage2.as_mut().ok_or(MapError::OutOfRange)?;
         stage2.unmap_for_a_while(&mut self.tables, Ipa(address), PAGE_SIZE)?;
         self.mark_changed(address);
         Ok(())
     }
 
+    /// The address of `gfn`, where something may be mapped or taken away.
+    fn ready_address(&self, gfn: Gfn) -> Result<u64, MapError> {
+        let address = address_of(gfn).ok_or(MapError::OutOfRange)?;
+        if self.waits(Ipa(address)) {
+            return Err(MapError::AlreadyMapped { at: Ipa(address) });
+        }
+        Ok(address)
+    }
+
     fn mark_changed(&mut self, address: u64) {
         for bank in &mut self.banks {
-            if let Some(offset) = bank.offset(address)
-                && let Some(word) = bank.changed.get_mut((offset / BLOCK / 64) as usize)
-            {
-                *word |= 1 << (offset / BLOCK % 64);
+            if bank.offset(address).is_some() {
+                bank.set_changed(address);
             }
         }
     }

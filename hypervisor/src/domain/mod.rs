@@ -9,6 +9,7 @@ pub mod memory;
 pub mod page;
 pub mod page_set;
 pub mod runstate;
+pub mod zeroing;
 
 use abi::permit::Permits;
 use abi::{CpuId, DomId, Ipa, Range, VcpuId};
@@ -62,6 +63,8 @@ pub struct Domain {
     pub ending: AtomicBool,
     /// When its first watchdog expires.
     pub alarm: Alarm,
+    /// Some of its RAM may wait to be zeroed.
+    pub unzeroed: AtomicBool,
 }
 
 /// A domain's life, under its control lock.

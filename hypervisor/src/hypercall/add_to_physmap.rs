@@ -11,7 +11,7 @@ use abi::{Errno, Gfn};
 use stage2::{Attributes, Execute, MapError};
 
 use super::memory_op::{is_known, replaced};
-use super::{DONE, Outcome, Result, argument, own_by_id, permitted};
+use super::{DONE, Outcome, Result, argument, own_by_id, permitted, ready};
 use crate::domain::{Domain, Life};
 use crate::guest_memory;
 use crate::run::Cpu;
@@ -42,6 +42,11 @@ pub(super) fn batch(cpu: &mut Cpu<'_>, done: u64, arguments: [u64; 5]) -> Result
         _ if done > size => return Err(Errno::Inval),
         _ => {}
     }
+    let again = |next: u64| {
+        let command = u64::from(op::ADD_TO_PHYSMAP_BATCH) | next << abi::memory::OP_BITS;
+        let [third, fourth, fifth] = rest;
+        Ok(Outcome::Again([command, at, third, fourth, fifth]))
+    };
     let end = size.min(done.saturating_add(BUDGET));
     for index in done..end {
         let entry = |list: u64, bytes: u64| list.wrapping_add(index * bytes);
@@ -49,6 +54,7 @@ pub(super) fn batch(cpu: &mut Cpu<'_>, done: u64, arguments: [u64; 5]) -> Result
         let gfn = u64::from_le_bytes(argument(cpu, entry(wanted.gpfns, 8))?);
         let result = match add(cpu, domain, kind, idx, Gfn(gfn)) {
             Ok(()) => 0,
+            Err(Errno::Restart) => return again(index),
             Err(errno) => errno.as_result() as i32,
         };
         guest_memory::write(cpu, entry(wanted.errs, 4), &result.to_le_bytes())?;
@@ -56,9 +62,7 @@ pub(super) fn batch(cpu: &mut Cpu<'_>, done: u64, arguments: [u64; 5]) -> Result
     if end == size {
         return DONE;
     }
-    let command = u64::from(op::ADD_TO_PHYSMAP_BATCH) | end << abi::memory::OP_BITS;
-    let [third, fourth, fifth] = rest;
-    Ok(Outcome::Again([command, at, third, fourth, fifth]))
+    again(end)
 }
 
 fn add(
@@ -72,6 +76,7 @@ fn add(
     if is_grant && !permitted(cpu, Permit::GrantTable) {
         return Err(Errno::NoSys);
     }
+    ready(cpu, domain, gfn)?;
     let mut guard = domain.control.lock(&mut cpu.token);
     let (life, _) = guard.split();
     let own_index = if is_grant {

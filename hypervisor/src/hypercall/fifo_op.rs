@@ -28,8 +28,8 @@ pub(super) fn call(cpu: &mut Cpu<'_>, command: u32, at: u64) -> Result {
 }
 
 fn page(cpu: &mut Cpu<'_>, gfn: u64) -> core::result::Result<Page, Errno> {
-    let life = own(cpu)?.control.lock(&mut cpu.token);
-    let memory = life.memory.as_ref().ok_or(Errno::Inval)?;
+    let mut life = own(cpu)?.control.lock(&mut cpu.token);
+    let memory = life.memory.as_mut().ok_or(Errno::Inval)?;
     memory.page(Gfn(gfn)).ok_or(Errno::Inval)
 }
 

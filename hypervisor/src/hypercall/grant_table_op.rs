@@ -16,7 +16,7 @@ use stage2::{Attributes, Execute};
 
 use super::add_to_physmap::grow_to;
 use super::memory_op::replaced;
-use super::{DONE, Outcome, Result, argument, own, own_by_id};
+use super::{DONE, Outcome, Result, argument, own, own_by_id, ready};
 use crate::domain::memory::At;
 use crate::domain::{Life, Page};
 use crate::run::Cpu;
@@ -69,14 +69,19 @@ fn batch(
 ) -> Result {
     let [command, at, _, fourth, fifth] = arguments;
     let now = count.min(BUDGET);
-    for index in 0..now {
-        one(cpu, at.wrapping_add(index * size as u64))?;
+    let mut done = 0;
+    while done < now {
+        match one(cpu, at.wrapping_add(done * size as u64)) {
+            Err(Errno::Restart) => break,
+            result => result?,
+        }
+        done += 1;
     }
-    if now == count {
+    if done == count {
         return DONE;
     }
-    let next = at.wrapping_add(now * size as u64);
-    Ok(Outcome::Again([command, next, count - now, fourth, fifth]))
+    let next = at.wrapping_add(done * size as u64);
+    Ok(Outcome::Again([command, next, count - done, fourth, fifth]))
 }
 
 fn status_of<T>(result: &core::result::Result<T, GrantStatus>) -> i16 {
@@ -88,7 +93,12 @@ fn status_of<T>(result: &core::result::Result<T, GrantStatus>) -> i16 {
 
 fn map(cpu: &mut Cpu<'_>, at: u64) -> core::result::Result<(), Errno> {
     let mut entry = Map::from_bytes(&argument(cpu, at)?);
-    let result = MapRequest::parse(&entry).and_then(|request| map_one(cpu, request));
+    let request = MapRequest::parse(&entry);
+    if let Ok(request) = &request {
+        let domain = own(cpu)?;
+        ready(cpu, domain, request.gfn)?;
+    }
+    let result = request.and_then(|request| map_one(cpu, request));
     entry.status = status_of(&result);
     if let Ok((handle, address)) = result {
         entry.handle = handle;
@@ -242,8 +252,8 @@ fn hold(
     let domain = own(cpu).map_err(|_| GrantStatus::GeneralError)?;
     match place {
         CopyPlace::Own(gfn) => {
-            let life = domain.control.lock(&mut cpu.token);
-            let page = life.memory.as_ref().and_then(|memory| memory.page(gfn));
+            let mut life = domain.control.lock(&mut cpu.token);
+            let page = life.memory.as_mut().and_then(|memory| memory.page(gfn));
             page.map(|page| (page, None)).ok_or(GrantStatus::BadPage)
         }
         CopyPlace::Granted { granter, gref } => {

@@ -7,7 +7,7 @@ use abi::memory::{Domain, OP_BITS, RemoveFromPhysmap, op, space};
 use abi::{Errno, Gfn, PAGE_SHIFT, PAGE_SIZE};
 
 use super::add_to_physmap::{self, errno};
-use super::{DONE, Outcome, Result, argument, own, own_by_id, reservation};
+use super::{DONE, Outcome, Result, argument, own, own_by_id, ready, reservation};
 use crate::domain::memory::At;
 use crate::domain::{Life, Memory};
 use crate::run::Cpu;
@@ -55,6 +55,7 @@ fn highest_frame(memory: &Memory) -> u64 {
 fn remove_from_physmap(cpu: &mut Cpu<'_>, at: u64) -> Result {
     let wanted = RemoveFromPhysmap::from_bytes(&argument(cpu, at)?);
     let domain = own_by_id(cpu, wanted.domid)?;
+    ready(cpu, domain, Gfn(wanted.gpfn))?;
     let mut guard = domain.control.lock(&mut cpu.token);
     remove(&mut guard, Gfn(wanted.gpfn))?;
     DONE

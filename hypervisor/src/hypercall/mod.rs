@@ -20,11 +20,11 @@ mod vm_assist;
 mod xen_version;
 
 use abi::permit::Permit;
-use abi::{DomId, Errno, hypercall};
+use abi::{DomId, Errno, Gfn, Ipa, PAGE_SIZE, hypercall};
 
 use crate::domain::Domain;
-use crate::guest_memory;
 use crate::run::{Cpu, Next};
+use crate::{guest_memory, zeroing};
 
 pub use multicall::Unfinished;
 pub(crate) use vcpu_op::show_runstate;
@@ -93,6 +93,10 @@ fn finish(cpu: &mut Cpu<'_>, result: Result) -> Next {
             });
             Next::Run
         }
+        Err(Errno::Restart) => {
+            cpu.with_registers(|registers| registers.cpu.rewind_instruction());
+            Next::Run
+        }
         Err(errno) => cpu.answer(errno.as_result() as u64),
     }
 }
@@ -131,6 +135,15 @@ fn argument<const N: usize>(cpu: &mut Cpu<'_>, at: u64) -> core::result::Result<
     let mut bytes = [0; N];
     guest_memory::read(cpu, at, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Refuses a call that maps something at `gfn` or takes it away until the RAM there is zeroed.
+fn ready(cpu: &mut Cpu<'_>, domain: &Domain, gfn: Gfn) -> core::result::Result<(), Errno> {
+    let address = gfn.0.checked_mul(PAGE_SIZE);
+    match address.is_none_or(|address| zeroing::is_ready(cpu, domain, Ipa(address))) {
+        true => Ok(()),
+        false => Err(Errno::Restart),
+    }
 }
 
 /// The resident guest's domain.

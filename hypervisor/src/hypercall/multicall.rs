@@ -94,6 +94,8 @@ fn entry(
             Ok(Outcome::Done(value)) => return Ok(Some((value, Next::Run))),
             Ok(Outcome::DoneThen(value, next)) => return Ok(Some((value, next))),
             Ok(Outcome::Again(arguments)) => call.arguments = arguments,
+            // A slice of RAM was zeroed, which is an exit's work.
+            Err(Errno::Restart) => *budget = 0,
             Err(errno) => return Ok(Some((errno.as_result() as u64, Next::Run))),
         }
     }

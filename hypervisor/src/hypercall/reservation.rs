@@ -7,7 +7,7 @@ use abi::memory::{OP_BITS, Reservation, op};
 use abi::{Errno, Gfn};
 
 use super::memory_op::replaced;
-use super::{Outcome, Result, argument, own_by_id};
+use super::{Outcome, Result, argument, own_by_id, ready};
 use crate::domain::{Domain, Life};
 use crate::run::Cpu;
 
@@ -44,6 +44,10 @@ pub(super) fn call(cpu: &mut Cpu<'_>, operation: u32, start: u64, arguments: [u6
             return Ok(Outcome::Done(index));
         };
         let first = Gfn(u64::from_le_bytes(gfn));
+        let last = Gfn(first.0.saturating_add((1 << wanted.extent_order) - 1));
+        if ready(cpu, domain, first).is_err() || ready(cpu, domain, last).is_err() {
+            break;
+        }
         if !extent(cpu, domain, operation, first, 1 << wanted.extent_order) {
             return Ok(Outcome::Done(index));
         }

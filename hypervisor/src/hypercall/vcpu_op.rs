@@ -37,7 +37,7 @@ fn register_info(cpu: &mut Cpu<'_>, vcpu: VcpuId, at: u64) -> Result {
         .control
         .lock(&mut cpu.token)
         .memory
-        .as_ref()
+        .as_mut()
         .and_then(|memory| memory.page(Gfn(wanted.mfn)))
         .ok_or(Errno::Inval)?;
     let notify = domain.events.lock(&mut cpu.token).register_vcpu_info(

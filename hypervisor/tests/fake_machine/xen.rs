@@ -67,9 +67,9 @@ pub(crate) fn put(bench: &mut Bench, who: Who, at: u64, bytes: &[u8]) {
     bench.machine.enter(CpuId(0));
     let domain = bench.domain(who.0);
     let mut token = bench.machine.token();
-    let life = domain.control.lock(&mut token);
+    let mut life = domain.control.lock(&mut token);
     assert!(
-        life.memory.as_ref().unwrap().write(Ipa(at), bytes),
+        life.memory.as_mut().unwrap().write(Ipa(at), bytes),
         "{at:#x}"
     );
 }
@@ -79,13 +79,12 @@ pub(crate) fn get<const N: usize>(bench: &mut Bench, who: Who, at: u64) -> [u8; 
     bench.machine.enter(CpuId(0));
     let domain = bench.domain(who.0);
     let mut token = bench.machine.token();
-    let life = domain.control.lock(&mut token);
-    let memory = life.memory.as_ref().unwrap();
+    let mut life = domain.control.lock(&mut token);
+    let memory = life.memory.as_mut().unwrap();
     let mut bytes = [0; N];
     for (at, byte) in (at..).zip(&mut bytes) {
-        let found = memory.translate(Ipa(at)).unwrap();
-        let byte = core::slice::from_mut(byte);
-        assert!(memory.copy(|extent| extent.read_at(found.pa, byte)));
+        let page = memory.page(abi::Gfn(at >> 12)).unwrap();
+        assert!(page.read((at & 0xfff) as u32, core::slice::from_mut(byte)));
     }
     bytes
 }

@@ -53,7 +53,11 @@ pub(crate) fn command_line(tree: &Tree<'_>, findings: &mut Findings) -> CommandL
         findings.note(
             chosen,
             property,
-            format!("has {option}: unknown value, ignored"),
+            if option.contains("bootscrub") {
+                format!("has {option}: RAM is always zeroed, ignored")
+            } else {
+                format!("has {option}: unknown value, ignored")
+            },
         );
     }
     for option in &line.unknown {

@@ -37,6 +37,8 @@ pub struct CommandLine {
     pub sync_console: bool,
     /// `vwfi=`.
     pub vwfi: Vwfi,
+    /// `bootscrub=`.
+    pub bootscrub: BootScrub,
     /// `noreboot`: stay halted after a panic.
     pub noreboot: bool,
     /// Options that are not known, as given; ignored.
@@ -106,6 +108,15 @@ pub enum Vwfi {
     Native,
 }
 
+/// When a guest's RAM is zeroed. That it is not zeroed at all cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootScrub {
+    /// All of it before its first instruction.
+    On,
+    /// When the guest needs it, or when a CPU idles.
+    Idle,
+}
+
 impl Default for CommandLine {
     fn default() -> Self {
         Self {
@@ -124,6 +135,7 @@ impl Default for CommandLine {
             strict: false,
             sync_console: false,
             vwfi: Vwfi::Trap,
+            bootscrub: BootScrub::Idle,
             noreboot: false,
             unknown: Vec::new(),
             invalid: Vec::new(),
@@ -181,6 +193,8 @@ impl CommandLine {
             ),
             "config" => set(&mut self.strict, (text == "strict").then_some(true)),
             "vwfi" => set(&mut self.vwfi, vwfi(text)),
+            "bootscrub" => set(&mut self.bootscrub, bootscrub(value)),
+            "no-bootscrub" => Outcome::Invalid,
             _ => return None,
         };
         Some(taken)
@@ -293,6 +307,13 @@ fn vwfi(text: &str) -> Option<Vwfi> {
     }
 }
 
+fn bootscrub(value: Option<&str>) -> Option<BootScrub> {
+    match value {
+        Some("idle") => Some(BootScrub::Idle),
+        other => boolean(other)?.then_some(BootScrub::On),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,8 +331,9 @@ mod tests {
         let line = CommandLine::parse(
             "console=dtuart dtuart=serial0:115200 conswitch=bx loglvl=warning/all \
              guest_loglvl=debug console_timestamps=boot maxcpus=2 config=strict sync_console \
-             vwfi=native noreboot console_to_ring",
+             vwfi=native noreboot console_to_ring bootscrub=on",
         );
+        assert_eq!(line.bootscrub, BootScrub::On);
         assert_eq!(line.dtuart.as_deref(), Some("serial0:115200"));
         let conswitch = Conswitch {
             letter: Some('b'),
@@ -367,6 +389,19 @@ mod tests {
         assert_eq!(
             CommandLine::parse("vwfi=trap loglvl=error").vwfi,
             Vwfi::Trap
+        );
+    }
+
+    #[test]
+    fn ram_is_always_zeroed() {
+        let scrub = |raw: &str| CommandLine::parse(raw).bootscrub;
+        assert_eq!(scrub("bootscrub"), BootScrub::On);
+        assert_eq!(scrub("bootscrub=1 bootscrub=idle"), BootScrub::Idle);
+        let off = CommandLine::parse("bootscrub=on bootscrub=off no-bootscrub bootscrub=0");
+        assert_eq!(off.bootscrub, BootScrub::On);
+        assert_eq!(
+            off.invalid,
+            ["bootscrub=off", "no-bootscrub", "bootscrub=0"]
         );
     }
 }

@@ -35,7 +35,9 @@ pub mod seed;
 mod spec;
 mod tree;
 
-pub use cmdline::{CommandLine, ConsoleDevice, Conswitch, LogLevels, StartFocus, Timestamps, Vwfi};
+pub use cmdline::{
+    BootScrub, CommandLine, ConsoleDevice, Conswitch, LogLevels, StartFocus, Timestamps, Vwfi,
+};
 pub use early::early_uart;
 pub use error::TreeError;
 pub use finding::{Finding, Severity};

@@ -107,7 +107,11 @@ macro_rules! translation {
         isb();
         let result = read!("par_el1");
         write!("par_el1", kept);
-        (result & FAULT == 0).then_some(result & PAGE | address & 0xfff)
+        if result & FAULT == 0 {
+            Ok(result & PAGE | address & 0xfff)
+        } else {
+            Err(result)
+        }
     }};
 }
 
@@ -293,13 +297,19 @@ impl Vcpu {
     }
 
     /// Where the resident guest's own stage 1 maps the EL1 virtual address `address` for `access`;
-    /// `None` if it does not, or not with that right (`AT S1E1R`, `AT S1E1W`; Arm ARM D8.15).
-    pub fn translate(&mut self, address: u64, access: Access) -> Option<Ipa> {
+    /// an error if it does not, or not with that right (`AT S1E1R`, `AT S1E1W`; Arm ARM D8.15).
+    pub fn translate(&mut self, address: u64, access: Access) -> Result<Ipa, Untranslated> {
+        /// PAR_EL1.S: the fault is stage 2's, on the walk.
+        const STAGE_2: u64 = 1 << 9;
         match access {
             Access::Read => translation!("s1e1r", address),
             Access::Write => translation!("s1e1w", address),
         }
         .map(Ipa)
+        .map_err(|result| match result & STAGE_2 {
+            0 => Untranslated::Stage1,
+            _ => Untranslated::Stage2,
+        })
     }
 
     /// Where both its stages map it, and allow `access` (`AT S12E1R`, `AT S12E1W`): that is so for as
@@ -310,6 +320,7 @@ impl Vcpu {
             Access::Read => translation!("s12e1r", address),
             Access::Write => translation!("s12e1w", address),
         }
+        .ok()
         .map(Pa)
     }
 
@@ -323,6 +334,8 @@ impl Vcpu {
         self.pstate & 0xf == 0
     }
 }
+
+pub use crate::exit::Untranslated;
 
 /// What a guest wants to do with memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,6 +34,18 @@ pub struct Guest<'a> {
     cpu: abi::CpuId,
 }
 
+/// Whether stage 2 does not map the table that the resident guest translates with.
+pub(crate) fn table_is_missing() -> bool {
+    let (machine, cpu) = here();
+    let (table, stage2) = {
+        let mut state = machine.shared().state();
+        let cpu = state.cpu(cpu);
+        (cpu.el1.ttbr0, cpu.stage2)
+    };
+    let walked = stage2.and_then(|stage2| walk(&machine.shared().ram, stage2, Ipa(table)));
+    table != 0 && walked.is_none()
+}
+
 /// A word access of a guest with general register 0 or 1 at the other end.
 fn word(direction: Direction) -> Transfer {
     match direction {
@@ -163,6 +175,12 @@ impl<'a> Guest<'a> {
     /// A load or store with the MMU off: in RAM at once, where the guest's tables map it; an exit
     /// elsewhere.
     pub fn access(&mut self, address: Ipa, transfer: Transfer) -> Option<Exit> {
+        if table_is_missing() {
+            return Some(Exit::DataAbort(DataAbort {
+                virtual_address: address.0,
+                ..DataAbort::refused_walk(Ipa(self.el1().ttbr0))
+            }));
+        }
         match self.translate(address) {
             Some(mapped) => {
                 self.access_ram(mapped, transfer);

@@ -41,6 +41,8 @@ pub struct Stage2Base {
 pub struct El1 {
     /// `SCTLR_EL1`.
     pub sctlr: u64,
+    /// `TTBR0_EL1`: the one table of a guest that has an MMU; 0 if it is off.
+    pub ttbr0: u64,
     /// `VBAR_EL1`.
     pub vbar: u64,
     /// `ESR_EL1`.
@@ -270,11 +272,17 @@ impl Vcpu {
         super::cpu::pend_serror();
     }
 
-    /// Where the guest's stage 1 maps virtual `address`: a scripted guest's MMU is off, so that is
-    /// the same address, or a fault from the upper half on.
-    pub fn translate(&mut self, address: u64, access: Access) -> Option<Ipa> {
+    /// Where the guest's stage 1 maps virtual `address`: a scripted guest's tables map every address
+    /// to itself, if stage 2 maps the one at `TTBR0_EL1`; its MMU is off if that is 0. A fault from
+    /// the upper half on.
+    pub fn translate(&mut self, address: u64, access: Access) -> Result<Ipa, Untranslated> {
         let _ = access;
-        (address >> 48 == 0).then_some(Ipa(address))
+        if super::guest::table_is_missing() {
+            return Err(Untranslated::Stage2);
+        }
+        (address >> 48 == 0)
+            .then_some(Ipa(address))
+            .ok_or(Untranslated::Stage1)
     }
 
     /// Where both its stages map it, and allow `access`.
@@ -283,7 +291,7 @@ impl Vcpu {
     /// If it is not resident.
     pub fn locate(&mut self, address: u64, access: Access) -> Option<Pa> {
         assert!(self.is_resident(), "{:?} is not loaded", self.id());
-        let address = self.translate(address, access)?;
+        let address = self.translate(address, access).ok()?;
         let found = walk(&here().0.shared().ram, self.stage2, address)?;
         // S2AP.
         let right = match access {
@@ -303,6 +311,8 @@ impl Vcpu {
         self.pstate & 0xf == 0
     }
 }
+
+pub use crate::exit::Untranslated;
 
 /// What a guest would do at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -100,6 +100,12 @@ fn the_command_line_is_chosen_as_on_xen() {
         Severity::Note,
         "/chosen: xen,xen-bootargs has loglvl=x: unknown value, ignored",
     );
+    let scrub = |c: Node| c.text("xen,xen-bootargs", "bootscrub=off");
+    told(
+        &read(host(gicv3()).edit("chosen", scrub)),
+        Severity::Note,
+        "/chosen: xen,xen-bootargs has bootscrub=off: RAM is always zeroed, ignored",
+    );
 }
 
 #[test]
