@@ -128,14 +128,14 @@ impl Drop for Worker {
 }
 
 /// Two CPUs, each on a thread.
-struct Pair {
-    machine: Machine,
-    system: &'static System,
+pub(crate) struct Pair {
+    pub(crate) machine: Machine,
+    pub(crate) system: &'static System,
     workers: [Worker; 2],
 }
 
 impl Pair {
-    fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         let (machine, system) = setup.start();
         let workers = [0, 1].map(|number| Worker::new(&machine, system, number));
         Self {
@@ -146,7 +146,7 @@ impl Pair {
     }
 
     /// Turns of both, one after the other, until the scripts are done and nothing is pending.
-    fn settle(&mut self, guests: &[Who]) {
+    pub(crate) fn settle(&mut self, guests: &[Who]) {
         let mut quiet = 0;
         while quiet < 6 {
             for worker in &mut self.workers {
@@ -170,7 +170,7 @@ impl Pair {
     }
 
     /// As many turns of each as `turns` says, switching at `switches`. How many points there were.
-    fn play(&mut self, switches: &[usize], turns: [usize; 2]) -> usize {
+    pub(crate) fn play(&mut self, switches: &[usize], turns: [usize; 2]) -> usize {
         let scene = Scene::new(switches);
         for (player, worker) in self.workers.iter().enumerate() {
             let scene = scene.clone();
@@ -188,13 +188,17 @@ impl Pair {
         scene.points()
     }
 
-    fn script(&self, who: Who, step: impl FnOnce(&mut Guest<'_>) -> Option<Exit> + Send + 'static) {
+    pub(crate) fn script(
+        &self,
+        who: Who,
+        step: impl FnOnce(&mut Guest<'_>) -> Option<Exit> + Send + 'static,
+    ) {
         self.machine.script(id(who), step);
     }
 }
 
 /// Plays `scene` for all schedules with up to `most` switches, until there are no more points.
-fn explore(most: usize, mut scene: impl FnMut(&[usize]) -> usize) -> usize {
+pub(crate) fn explore(most: usize, mut scene: impl FnMut(&[usize]) -> usize) -> usize {
     let mut played = 0;
     let mut waiting = vec![Vec::new()];
     while let Some(switches) = waiting.pop() {

@@ -29,3 +29,5 @@ mod timers;
 mod trees;
 mod typing;
 mod xen;
+mod zeroing;
+mod zeroing_race;

@@ -1,0 +1,99 @@
+//! Two CPUs, and a domain's end, around one block that waits to be zeroed.
+
+use abi::arm::vcpu_affinity;
+use abi::{Ipa, Pa, psci};
+use hypervisor::domain::zeroing::PART;
+use machine::exit::Exit;
+use machine::guest::Guest;
+
+use crate::bench::{ENTRY, Setup, Who, id, small};
+use crate::interleave::{Pair, explore};
+use crate::zeroing::stale;
+
+const A: Who = (1, 0);
+const B: Who = (1, 1);
+const BLOCK: u64 = 2 << 20;
+/// A block that waits.
+const FRESH: u64 = ENTRY + 2 * BLOCK;
+/// Where A and B write, in its first part and the last but one.
+const PLACES: [(Who, u64, u32); 2] = [
+    (A, FRESH + 8, 0x1111_1111),
+    (B, FRESH + BLOCK - PART - 4, 0x2222_2222),
+];
+
+/// Tries a store until it passes.
+fn store(guest: &mut Guest<'_>, at: u64, value: u32) -> Option<Exit> {
+    let exit = guest.store(Ipa(at), value);
+    if exit.is_some() {
+        guest.then(move |guest| store(guest, at, value));
+    }
+    exit
+}
+
+/// A domain of two vCPUs, each on its CPU, and a block of it most of which is zeroed.
+fn two_vcpus() -> Pair {
+    let node = small(1, 2).cells("memory", &[0, 8 << 10]);
+    let mut pair = Pair::new(stale(Setup::with(vec![node]).cpus(2)));
+    pair.script(A, |guest| {
+        guest.hvc(0, [u64::from(psci::CPU_ON_64), vcpu_affinity(1), ENTRY, 0])
+    });
+    pair.settle(&[A]);
+    for _ in 0..7 {
+        pair.script(A, |guest| guest.load(Ipa(FRESH)));
+        pair.settle(&[A]);
+    }
+    pair
+}
+
+/// The machine's address of the domain's RAM.
+fn start(pair: &Pair) -> u64 {
+    pair.machine.enter(abi::CpuId(0));
+    let mut token = pair.machine.token();
+    let life = pair.system.domains[0].control.lock(&mut token);
+    let memory = life.memory.as_ref().unwrap();
+    memory.banks[0].extent.range().start()
+}
+
+#[test]
+fn two_that_touch_one_block_zero_it_once() {
+    let played = explore(1, |switches| {
+        let mut pair = two_vcpus();
+        let ram = start(&pair);
+        for (who, at, value) in PLACES {
+            pair.script(who, move |guest| store(guest, at, value));
+        }
+        let points = pair.play(switches, [4, 4]);
+        pair.settle(&[A, B]);
+        let block = pair.machine.peek(Pa(ram + FRESH - ENTRY), BLOCK as usize);
+        let mut expected = vec![0; BLOCK as usize];
+        for (_, at, value) in PLACES {
+            let at = (at - FRESH) as usize;
+            expected[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        assert!(block == expected, "switches at {switches:?}");
+        points
+    });
+    assert!(played > 20, "{played} schedules");
+}
+
+#[test]
+fn a_domain_that_ends_while_a_block_is_zeroed_gives_all_back() {
+    let played = explore(1, |switches| {
+        let mut pair = two_vcpus();
+        let (_, at, value) = PLACES[0];
+        pair.script(A, move |guest| store(guest, at, value));
+        pair.script(B, |guest| {
+            guest.hvc(0, [u64::from(psci::SYSTEM_RESET), 0, 0, 0])
+        });
+        let points = pair.play(switches, [4, 4]);
+        pair.machine.forget_script(id(A));
+        pair.settle(&[A, B]);
+        let output = pair.machine.take_output();
+        assert!(
+            output.contains("d1: memory zeroed and given back"),
+            "switches at {switches:?}: {output}"
+        );
+        points
+    });
+    assert!(played > 20, "{played} schedules");
+}
