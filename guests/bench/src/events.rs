@@ -13,48 +13,56 @@ use support::{call::hypercall, cpu, gic};
 use crate::operation::{Operation, each};
 
 /// Where the shared info page is mapped: where no RAM is.
-const SHARED_INFO: u64 = MAGIC.start();
+pub(crate) const SHARED_INFO: u64 = MAGIC.start();
 /// No guest has this mapped.
 const UNMAPPED: u64 = 1 << 40;
 /// GICR_ISENABLER0.
-const ENABLE: u64 = 0x1_0100;
+pub(crate) const ENABLE: u64 = 0x1_0100;
 /// A page that is given up and got back.
 const SPARE: u64 = abi::arm::RAM_BANK_0.start() + (32 << 20);
 
 /// A port for events to oneself; 0 until it is opened.
 static PORT: AtomicU32 = AtomicU32::new(0);
 
-fn on_events(command: u32, argument: *const u8) -> u64 {
+pub(crate) fn on_events(command: u32, argument: *const u8) -> u64 {
     hypercall(EVENT_CHANNEL_OP, [command.into(), argument as u64, 0, 0])
 }
 
-fn on_memory(command: u32, argument: *const u8) -> u64 {
+pub(crate) fn on_memory(command: u32, argument: *const u8) -> u64 {
     hypercall(MEMORY_OP, [command.into(), argument as u64, 0, 0])
 }
 
 /// The port. Opened and, with the shared info page in place, able to interrupt, at first.
-fn port() -> Port {
+pub(crate) fn port() -> Port {
     let port = PORT.load(Relaxed);
     if port != 0 {
         return Port(port);
     }
     add_shared_info();
     gic::write(gic::redistributor(0, ENABLE), 1 << EVENT_UPCALL.0);
-    let argument = BindIpi::default().to_bytes();
-    on_events(op::BIND_IPI, argument.as_ptr());
-    let port = BindIpi::from_bytes(&argument).port;
-    // The call wrote it behind the compiler's back.
-    let port = core::hint::black_box(port);
+    let port = bind(0);
     PORT.store(port.0.max(1), Relaxed);
     port
 }
 
-fn send(port: Port) -> u64 {
+/// Opens a port that interrupts `vcpu`. Port 0, which nobody has, if there is none left.
+pub(crate) fn bind(vcpu: u32) -> Port {
+    let argument = BindIpi {
+        vcpu,
+        port: Port(0),
+    };
+    let mut argument = argument.to_bytes();
+    on_events(op::BIND_IPI, argument.as_mut_ptr());
+    // The call wrote it behind the compiler's back.
+    BindIpi::from_bytes(core::hint::black_box(&argument)).port
+}
+
+pub(crate) fn send(port: Port) -> u64 {
     let argument = OnePort { port }.to_bytes();
     on_events(op::SEND, argument.as_ptr())
 }
 
-fn add_shared_info() -> u64 {
+pub(crate) fn add_shared_info() -> u64 {
     let wanted = AddToPhysmap {
         domid: DomId::SELF,
         space: space::SHARED_INFO,
@@ -64,13 +72,13 @@ fn add_shared_info() -> u64 {
     on_memory(memory::op::ADD_TO_PHYSMAP, wanted.to_bytes().as_ptr())
 }
 
-/// Takes what is pending on the port, as a handler does.
-fn take(port: Port) {
-    // SAFETY: in the shared info page, which is mapped by then, and aligned.
+/// Takes what is pending on the port, as a handler of the vCPU with its `vcpu_info` at `info` does.
+pub(crate) fn take(info: u64, port: Port) {
+    // SAFETY: in the shared info page, which is mapped by then, or a page for such things; aligned.
     let (upcall, selector, pending) = unsafe {
         (
-            &*(SHARED_INFO as *const AtomicU8),
-            &*((SHARED_INFO + 8) as *const AtomicU64),
+            &*(info as *const AtomicU8),
+            &*((info + 8) as *const AtomicU64),
             &*((SHARED_INFO + u64::from(PENDING_OFFSET + port.0 / 64 * 8)) as *const AtomicU64),
         )
     };
@@ -81,11 +89,26 @@ fn take(port: Port) {
 
 fn handled() -> u64 {
     let (port, block) = (port(), cpu::block(0));
-    take(port);
+    take(SHARED_INFO, port);
     let seen = block.interrupts();
     let result = send(port);
     cpu::wait_spinning(block, seen);
     result
+}
+
+pub(crate) fn alloc_and_close() -> u64 {
+    let wanted = AllocUnbound {
+        dom: DomId::SELF,
+        remote_dom: DomId::SELF,
+        port: Port(0),
+    };
+    let mut argument = wanted.to_bytes();
+    on_events(op::ALLOC_UNBOUND, argument.as_mut_ptr());
+    close(AllocUnbound::from_bytes(core::hint::black_box(&argument)).port)
+}
+
+pub(crate) fn close(port: Port) -> u64 {
+    on_events(op::CLOSE, OnePort { port }.to_bytes().as_ptr())
 }
 
 fn reservation(command: u32) -> u64 {
@@ -151,17 +174,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         };
         on_events(op::STATUS, wanted.to_bytes().as_ptr())
     }),
-    each("event alloc and close", 256, || {
-        let wanted = AllocUnbound {
-            dom: DomId::SELF,
-            remote_dom: DomId::SELF,
-            port: Port(0),
-        };
-        let mut argument = wanted.to_bytes();
-        on_events(op::ALLOC_UNBOUND, argument.as_mut_ptr());
-        let port = AllocUnbound::from_bytes(core::hint::black_box(&argument)).port;
-        on_events(op::CLOSE, OnePort { port }.to_bytes().as_ptr())
-    }),
+    each("event alloc and close", 256, alloc_and_close),
     each("shared_info once more", 256, add_shared_info),
     each("shared_info remove and add", 64, || {
         let wanted = RemoveFromPhysmap {

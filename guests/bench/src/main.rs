@@ -15,7 +15,10 @@
 
 mod calls;
 mod controller;
+mod event_pair;
 mod events;
+mod fifo;
+mod grants;
 mod memory;
 mod operation;
 mod pair;
@@ -31,7 +34,7 @@ use operation::{Operation, Sample};
 use support::{call, cpu, entry, gic, timer, tree::Tree, uart::Uart};
 
 /// The operations that one vCPU does alone.
-const SINGLE: [&[Operation]; 7] = [
+const SINGLE: [&[Operation]; 9] = [
     calls::OPERATIONS,
     events::OPERATIONS,
     traps::OPERATIONS,
@@ -39,6 +42,9 @@ const SINGLE: [&[Operation]; 7] = [
     controller::OPERATIONS,
     single_timer::OPERATIONS,
     memory::OPERATIONS,
+    grants::OPERATIONS,
+    // Behind all others, as what it changes stays.
+    fifo::OPERATIONS,
 ];
 
 #[unsafe(no_mangle)]
@@ -61,6 +67,7 @@ extern "C" fn guest_main(tree: usize) -> ! {
             gic::enable(0);
             pair::start_helper();
             run(pair::OPERATIONS, only);
+            run(event_pair::OPERATIONS, only);
         }
         "shared" if cpus > 1 => {
             gic::enable(0);

@@ -11,10 +11,11 @@ use support::{
     entry, gic, timer,
 };
 
+use crate::event_pair;
 use crate::operation::{Operation, whole};
 
 /// The helper's number.
-const HELPER: usize = 1;
+pub(crate) const HELPER: usize = 1;
 /// The SGI that asks.
 const QUESTION: u64 = gic::sgi_to(HELPER, 1);
 /// The SGI that answers.
@@ -34,6 +35,10 @@ pub(crate) enum Mode {
     Off,
     /// Asks the scheduler for others to run.
     Yield,
+    /// Spins for events, and answers them.
+    EventSpin,
+    /// Waits for events in WFI, and answers them.
+    EventWait,
 }
 
 static WANTED: AtomicU32 = AtomicU32::new(Mode::Spin as u32);
@@ -70,6 +75,13 @@ pub(crate) fn enter_mode(mode: Mode) {
     // The answer, so that none is left for a measurement.
     cpu::wait_in_wfi(block, seen);
     wait_for(mode);
+}
+
+/// Gets the helper out of a mode in which it answers events; `tell` sends it one.
+pub(crate) fn leave_mode(tell: impl FnOnce()) {
+    WANTED.store(Mode::Spin as u32, SeqCst);
+    tell();
+    wait_for(Mode::Spin);
 }
 
 /// Ticks of `count` questions and answers, waited for by `wait`.
@@ -114,6 +126,17 @@ fn wait_for(mode: Mode) {
     }
 }
 
+/// How the helper waits for events in this mode, if it does.
+fn wait_for_events(mode: u32) -> Option<fn(&Block, u64)> {
+    const SPIN: u32 = Mode::EventSpin as u32;
+    const WAIT: u32 = Mode::EventWait as u32;
+    match mode {
+        SPIN => Some(cpu::wait_spinning),
+        WAIT => Some(cpu::wait_in_wfi),
+        _ => None,
+    }
+}
+
 fn help(number: usize) {
     let off = Mode::Off as u32;
     if WANTED.load(SeqCst) != off {
@@ -123,6 +146,16 @@ fn help(number: usize) {
     }
     loop {
         let wanted = WANTED.load(SeqCst);
+        if let Some(wait) = wait_for_events(wanted) {
+            let block = cpu::block(number);
+            block.on_irq(IrqHook::Count);
+            event_pair::prepare();
+            let seen = block.interrupts();
+            ENTERED.store(wanted, SeqCst);
+            event_pair::answer(seen, wait, || WANTED.load(SeqCst) == wanted);
+            block.on_irq(IrqHook::Reply(ANSWER));
+            continue;
+        }
         ENTERED.store(wanted, SeqCst);
         if wanted == off {
             return;
