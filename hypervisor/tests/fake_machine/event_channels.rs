@@ -347,12 +347,16 @@ fn channel(handle: u32, port: u32, peer: u32) -> crate::trees::Node {
         .cells("xen,evtchn", &[port, peer])
 }
 
-fn connected() -> Bench {
+/// Two domains, port 10 of the first connected with port 11 of the second.
+pub(crate) fn connected_domains() -> Setup {
     Setup::with(vec![
         enhanced(1, 1).child(channel(1, 10, 2)),
         enhanced(2, 1).child(channel(2, 11, 1)),
     ])
-    .boot()
+}
+
+fn connected() -> Bench {
+    connected_domains().boot()
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod devices;
 mod ending;
 mod event_channels;
 mod event_lives;
+mod event_races;
 mod guest_copies;
 mod hypercalls;
 mod interface;
