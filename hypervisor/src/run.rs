@@ -436,7 +436,7 @@ impl<'s> Cpu<'s> {
                 }
             });
         if self.resident.is_some() {
-            let _ = sysreg::update_physical_timer(self);
+            let _ = sysreg::update_physical_timer_line(self);
         }
         Next::Choose
     }

@@ -94,7 +94,8 @@ impl Cpu<'_> {
             registers,
         });
         self.load_interrupts();
-        let _ = sysreg::update_physical_timer(self);
+        // Who chose this one arms the timer.
+        let _ = sysreg::update_physical_timer_line(self);
         crate::hypercall::show_runstate(self, RUNNING);
         true
     }

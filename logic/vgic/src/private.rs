@@ -183,6 +183,36 @@ impl VcpuState {
         Some(lr.with(ListRegister::PENDING | ListRegister::GROUP_1))
     }
 
+    /// As [`sync_privates`](Self::sync_privates) where only the first list register has been used, and what
+    /// it held has ended and asks for nothing more. Nothing is done elsewhere.
+    #[inline(always)]
+    pub(crate) fn sync_alone(&mut self, read: impl Fn(u8) -> ListRegister) {
+        let intid = self.loaded[0];
+        if self.used != 1 || intid >= 32 {
+            return;
+        }
+        let bit = 1 << (intid & 31);
+        let bank = &mut self.private;
+        let lr = read(0);
+        let more = bank.overridden | bank.pending() & !bank.carried;
+        if lr.is_valid() || lr.signals_end() || more & bit != 0 || self.overflow {
+            return;
+        }
+        self.loaded[0] = NOTHING;
+        bank.carried &= !bit;
+        bank.active &= !bit;
+        bank.listed &= !bit;
+        if bit == TIMER_BIT && self.timer.linked {
+            self.timer = TimerLink::default();
+        }
+    }
+
+    /// Whether no list register holds anything, as far as is known, and nothing waits for one.
+    #[inline(always)]
+    pub(crate) fn lists_nothing(&self) -> bool {
+        self.used <= 1 && self.loaded[0] == NOTHING && !self.overflow
+    }
+
     /// The first of `capacity` list registers that holds nothing.
     #[inline(always)]
     pub(crate) fn free_slot(&self, capacity: u8) -> Option<u8> {

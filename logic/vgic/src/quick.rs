@@ -52,15 +52,27 @@ impl Vgic {
         cause: Cause,
         lrs: &impl ListRegisters,
     ) -> Quick {
-        let short = self.version == Version::V3 && self.forwards() && cause == Cause::Edge;
+        let short = self.version == Version::V3 && self.forwards();
+        let physical = self.timer_pintid;
         if short
             && intid.is_private()
             && let Some(state) = self.vcpu_mut(vcpu)
         {
             let bit = 1 << (intid.0 & 31);
-            if let Some(register) = state.list_alone(bit, |slot| lrs.read(slot)) {
+            let read = |slot| lrs.read(slot);
+            if cause == Cause::Edge
+                && let Some(register) = state.list_alone(bit, read)
+            {
                 state.mark(0);
                 lrs.write(0, register);
+                return Quick::Done;
+            }
+            state.sync_alone(read);
+            if state.lists_nothing() && state.private.active & bit == 0 && !state.asleep {
+                state.pend(bit, cause, physical.is_some());
+                if state.private.ready() & bit != 0 {
+                    lrs.write(0, state.list_private(bit, 0, physical));
+                }
                 return Quick::Done;
             }
         }
@@ -130,6 +142,7 @@ impl Vgic {
         let Some(state) = self.vcpu_mut(vcpu) else {
             return Quick::Done;
         };
+        state.sync_alone(read);
         let bank = &state.private;
         let sole = bank.latched;
         let levels = bank.line & !bank.edge & bank.enabled;

@@ -161,23 +161,25 @@ fn physical_timer(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
     update_physical_timer(cpu)
 }
 
-/// Brings the physical timer's interrupt line up to date.
+/// Brings the physical timer's interrupt line, and EL2's own timer, up to date.
 pub fn update_physical_timer(cpu: &mut Cpu<'_>) -> Next {
+    let next = update_physical_timer_line(cpu);
+    cpu.arm_timer();
+    next
+}
+
+/// As [`update_physical_timer`], but for EL2's own timer.
+pub fn update_physical_timer_line(cpu: &mut Cpu<'_>) -> Next {
     let now = host_timer::now();
     let fires = cpu.with_registers(|registers| registers.physical_timer.change(now));
     // Usually the line is what it was.
     let Some(Some(fires)) = fires else {
-        cpu.arm_timer();
         return Next::Run;
     };
     let timer = arm::PHYSICAL_TIMER;
-    let next = if fires {
-        cpu.make_pending(timer, Cause::Line)
-    } else {
-        let fall =
-            |devices: &mut Emulated, vcpu| (devices.vgic.set_level(vcpu, timer, Level::Low), ());
-        cpu.change_vgic(fall).0
-    };
-    cpu.arm_timer();
-    next
+    if fires {
+        return cpu.make_pending(timer, Cause::Line);
+    }
+    let fall = |devices: &mut Emulated, vcpu| (devices.vgic.set_level(vcpu, timer, Level::Low), ());
+    cpu.change_vgic(fall).0
 }
