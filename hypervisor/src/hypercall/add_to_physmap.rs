@@ -18,6 +18,8 @@ use crate::run::Cpu;
 
 /// Entries of a batch done in one go.
 const BUDGET: u64 = 16;
+/// Frames that the grant table grows by in one go.
+const GROWTH: u32 = 4;
 
 pub(super) fn one(cpu: &mut Cpu<'_>, at: u64) -> Result {
     let wanted = AddToPhysmap::from_bytes(&argument(cpu, at)?);
@@ -101,18 +103,33 @@ fn add(
 /// Lets the grant table reach to `frame`.
 fn grow(life: &mut Life, frame: u32) -> core::result::Result<(), Errno> {
     let wanted = frame.checked_add(1).ok_or(Errno::Inval)?;
-    grow_to(life, wanted).map_err(|_| Errno::Inval)
+    grow_to(life, wanted)?.map_err(|_| Errno::Inval)
 }
 
 /// Lets the grant table have `frames` frames: they are the hypervisor's pages behind the shared info
 /// page.
-pub(super) fn grow_to(life: &mut Life, frames: u32) -> core::result::Result<(), GrantStatus> {
-    let memory = life.memory.as_ref().ok_or(GrantStatus::GeneralError)?;
-    let mut next = u64::from(life.grants.size().frames);
-    life.grants.grow(frames, || {
+///
+/// # Errors
+/// `Restart`: some were added, and there are more to add. Each takes 16 KiB that are filled.
+pub(super) fn grow_to(
+    life: &mut Life,
+    frames: u32,
+) -> core::result::Result<core::result::Result<(), GrantStatus>, Errno> {
+    let Some(memory) = life.memory.as_ref() else {
+        return Ok(Err(GrantStatus::GeneralError));
+    };
+    let size = life.grants.size();
+    let most = size.frames.saturating_add(GROWTH);
+    let is_part = frames > most && frames <= size.max_frames;
+    let mut next = u64::from(size.frames);
+    let grown = life.grants.grow(if is_part { most } else { frames }, || {
         next += 1;
         memory.own_page(next)
-    })
+    });
+    match grown {
+        Ok(()) if is_part => Err(Errno::Restart),
+        grown => Ok(grown),
+    }
 }
 
 /// Maps the hypervisor's page `index` at `gfn`.

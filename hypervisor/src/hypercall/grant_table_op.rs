@@ -289,7 +289,7 @@ fn move_bytes(
 fn setup_table(cpu: &mut Cpu<'_>, at: u64) -> Result {
     let mut wanted = SetupTable::from_bytes(&argument(cpu, at)?);
     let result = match own_by_id(cpu, wanted.dom) {
-        Ok(domain) => grow_to(&mut domain.control.lock(&mut cpu.token), wanted.nr_frames),
+        Ok(domain) => grow_to(&mut domain.control.lock(&mut cpu.token), wanted.nr_frames)?,
         Err(Errno::Perm) => Err(GrantStatus::PermissionDenied),
         Err(_) => Err(GrantStatus::BadDomain),
     };

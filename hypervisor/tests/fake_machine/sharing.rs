@@ -418,3 +418,28 @@ fn ram_under_a_mapping_is_not_lost() {
     bench.load(B, at);
     assert_eq!(bench.el1(B).far, at);
 }
+
+#[test]
+fn a_grant_table_grows_a_few_frames_at_a_time() {
+    let mut bench = two();
+    let setup = SetupTable {
+        dom: DomId::SELF,
+        nr_frames: 64,
+        frame_list: ARRAY,
+        ..SetupTable::default()
+    };
+    put(&mut bench, A, ARGUMENT, &setup.to_bytes());
+    let arguments = [op::SETUP_TABLE.into(), ARGUMENT, 1, 0, 0];
+    crate::xen::begin(&mut bench, A, GRANT_TABLE_OP, arguments);
+    assert_eq!(bench.pc(A), ENTRY, "it is continued");
+    let frames = |bench: &Bench| {
+        let mut token = bench.machine.token();
+        let life = bench.domain(1).control.lock(&mut token);
+        life.grants.size().frames
+    };
+    assert_eq!(frames(&bench), 4);
+    assert_eq!(call(&mut bench, A, GRANT_TABLE_OP, arguments), 0);
+    assert_eq!(frames(&bench), 64);
+    let answer = SetupTable::from_bytes(&get(&mut bench, A, ARGUMENT));
+    assert_eq!(answer.status, 0);
+}
