@@ -24,8 +24,6 @@ use crate::{grants, guest_memory};
 
 /// Entries done in one go.
 const BUDGET: u64 = 8;
-/// Bytes of a copy moved at once.
-const CHUNK: usize = 256;
 
 #[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
@@ -268,22 +266,12 @@ fn move_bytes(
     dest: &Page,
     request: CopyRequest,
 ) -> core::result::Result<(), GrantStatus> {
-    let mut chunk = [0; CHUNK];
-    let mut done = 0;
-    while done < request.len {
-        let bytes = (request.len - done).min(CHUNK as u32);
-        let Some(part) = chunk.get_mut(..bytes as usize) else {
-            return Err(GrantStatus::GeneralError);
-        };
-        // Both ends were checked to be within their pages.
-        if !source.read(request.source_offset + done, part)
-            || !dest.write(request.dest_offset + done, part)
-        {
-            return Err(GrantStatus::GeneralError);
-        }
-        done += bytes;
+    // Both ends were checked to be within their pages.
+    let (from, to) = (request.source_offset, request.dest_offset);
+    match source.copy_to(from, dest, to, request.len) {
+        true => Ok(()),
+        false => Err(GrantStatus::GeneralError),
     }
-    Ok(())
 }
 
 fn setup_table(cpu: &mut Cpu<'_>, at: u64) -> Result {

@@ -181,8 +181,8 @@ pub(crate) unsafe fn copy(from: *const u8, to: u64, bytes: u64) {
 /// is read once and written once, whoever else accesses it meanwhile.
 ///
 /// # Safety
-/// Both ranges are mapped normal memory and do not overlap; there is no reference into the one, and
-/// the caller has the other to itself.
+/// Both ranges are mapped normal memory; there is no reference into the one, and the caller has the
+/// other to itself, or there is none into that either.
 pub(crate) unsafe fn copy_bytes(from: *const u8, to: *mut u8, bytes: u64) {
     // SAFETY: as the function's. Normal memory may be accessed unaligned.
     unsafe {

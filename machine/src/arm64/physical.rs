@@ -43,6 +43,16 @@ pub(crate) unsafe fn put(start: Pa, data: &[u8]) {
     unsafe { cache::copy_bytes(data.as_ptr(), pointer(start), data.len() as u64) };
 }
 
+/// Copies `bytes` from `from` to `to`, for those who read it through the caches. Where the two overlap,
+/// what comes out is any mixture of them.
+///
+/// # Safety
+/// Both are mapped RAM of the caller's, to which there is no reference.
+pub(crate) unsafe fn copy_over(from: Pa, to: Pa, bytes: u64) {
+    // SAFETY: as this function's; an overlap is no concern of instructions.
+    unsafe { cache::copy_bytes(pointer(from), pointer(to), bytes) };
+}
+
 /// Copies from `start` to `data`.
 ///
 /// # Safety

@@ -128,6 +128,15 @@ pub(crate) unsafe fn put(start: Pa, data: &[u8]) {
     unsafe { copy_in(start, data) };
 }
 
+/// Copies `bytes` from `from` to `to`.
+///
+/// # Safety
+/// Both are RAM of the caller's, to which there is no reference.
+pub(crate) unsafe fn copy_over(from: Pa, to: Pa, bytes: u64) {
+    // SAFETY: as this function's; `range` checked both.
+    unsafe { core::ptr::copy(range(from, bytes), range(to, bytes), bytes as usize) };
+}
+
 /// Copies from `start` to `data`.
 ///
 /// # Safety

@@ -49,7 +49,8 @@ fn is_refused(action: impl FnOnce()) -> bool {
 #[test]
 fn an_extent_reads_what_was_written_and_nothing_outside() {
     let machine = machine();
-    let mut extent = frames(&machine).allocate(PAGE_SIZE, PAGE_SIZE).unwrap();
+    let mut frames = frames(&machine);
+    let mut extent = frames.allocate(PAGE_SIZE, PAGE_SIZE).unwrap();
     assert!(extent.write(0xffe, &[1, 2]));
     assert!(!extent.write(0xfff, &[1, 2]), "across the end");
     let mut data = [0; 2];
@@ -66,6 +67,15 @@ fn an_extent_reads_what_was_written_and_nothing_outside() {
         assert!(!extent.write_at(outside, &[5, 6]) && !extent.read_at(outside, &mut data));
     }
     assert!(extent.read_at(last, &mut data) && data == [3, 4]);
+    let other = frames.allocate(PAGE_SIZE, PAGE_SIZE).unwrap();
+    assert!(other.copy_to(0, &extent, 0x700, 0) && extent.copy_to(0xffe, &other, 0x101, 2));
+    assert_eq!(
+        machine.peek(Pa(other.range().start() + 0x100), 4),
+        [0, 3, 4, 0]
+    );
+    assert!(!extent.copy_to(0xffe, &other, 0x101, 3) && !extent.copy_to(0, &other, 0xfff, 2));
+    assert!(!extent.copy_to(u64::MAX, &other, 0, 2));
+    assert!(extent.copy_to(0xffc, &extent, 0xffd, 3), "onto itself");
     extent.write_word(1, 0x0102_0304_0506_0708);
     extent.write_word(512, 7);
     assert_eq!(

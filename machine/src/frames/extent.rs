@@ -104,6 +104,24 @@ impl Extent {
         all
     }
 
+    /// Copies `bytes` from `offset` to `to_offset` of `to`, for guests that run. `false`, with nothing
+    /// written, if either does not hold as many.
+    #[must_use]
+    pub fn copy_to(&self, offset: u64, to: &Self, to_offset: u64, bytes: u64) -> bool {
+        let place = |extent: &Self, offset: u64| {
+            let part = extent.clip(offset, bytes)?;
+            (part.size() == bytes).then(|| Pa(part.start()))
+        };
+        match (place(self, offset), place(to, to_offset)) {
+            (Some(from), Some(to)) => {
+                // SAFETY: both parts lie in RAM that an extent owns, into which no reference is made.
+                unsafe { physical::copy_over(from, to, bytes) };
+                true
+            }
+            _ => false,
+        }
+    }
+
     #[inline]
     fn contains(&self, start: Pa, bytes: usize) -> bool {
         let room = self.range.end().wrapping_sub(start.0);
