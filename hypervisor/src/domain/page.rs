@@ -31,6 +31,12 @@ impl Page {
         self.extent.read(self.at(offset), data)
     }
 
+    /// Copies `data` to `offset` of the page; `false` if it does not fit.
+    #[must_use]
+    pub fn write(&self, offset: u32, data: &[u8]) -> bool {
+        self.extent.write(self.at(offset), data)
+    }
+
     /// Copies `bytes` from `offset` to `to_offset` of `to`; `false` if they do not fit.
     #[must_use]
     pub fn copy_to(&self, offset: u32, to: &Self, to_offset: u32, bytes: u32) -> bool {
