@@ -177,6 +177,9 @@ struct BenchOptions {
         conflicts_with = "euxenite_only"
     )]
     wall_clock: u32,
+    /// Measure the operations twice, and fail if a figure differs by more than 1 %
+    #[arg(long)]
+    twice: bool,
     /// Write everything into one page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -226,6 +229,11 @@ impl BenchOptions {
                 self.parts
             },
             wall_pairs: self.wall_clock,
+            rounds: if self.twice {
+                bench::Rounds::Twice
+            } else {
+                bench::Rounds::Once
+            },
             html: self.html,
             image: self.image,
             outcome: match (self.update, self.check) {

@@ -26,6 +26,17 @@ reboot() { /bin/busybox reboot -f; }
 halt() { /bin/busybox halt -f; }
 ";
 
+/// What `cargo xtask bench --wall-clock` times: `load NAME`.
+const LOADS: &str = r#"#!/bin/busybox sh
+case $1 in
+system-calls) dd if=/dev/zero of=/dev/null bs=1 count=50000 ;;
+page-faults) for round in 1 2; do dd if=/dev/zero of=/dev/null bs=32M count=1; done ;;
+processes) n=0; while [ $n -lt 50 ]; do /bin/busybox true; n=$((n + 1)); done ;;
+pipe) dd if=/dev/zero bs=64 count=10000 | dd of=/dev/null bs=64 ;;
+esac 2> /dev/null
+echo "load $1 over"
+"#;
+
 /// Commands of busybox that get a name of their own.
 const APPLETS: &str = "ash awk base64 basename cat chmod clear cp cttyhack cut date dd devmem df dirname dmesg \
     du echo egrep env expr false find free fgrep grep gunzip gzip head hexdump hostname id \
@@ -62,6 +73,7 @@ pub(crate) fn make(busybox: &[u8], extras: &[Extra]) -> Vec<u8> {
     for extra in extras {
         archive.add(extra.path, PROGRAM, (0, 0), &extra.content);
     }
+    archive.add("bin/load", PROGRAM, (0, 0), LOADS.as_bytes());
     for name in APPLETS.split_whitespace() {
         archive.add(&format!("bin/{name}"), LINK, (0, 0), b"busybox");
     }

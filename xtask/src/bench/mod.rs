@@ -8,6 +8,7 @@ mod gate;
 mod html;
 mod lines;
 mod operations;
+mod repeat;
 mod scaling;
 mod startup;
 mod svg;
@@ -53,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) parts: Vec<Part>,
     /// How many pairs of wall-clock runs.
     pub(crate) wall_pairs: u32,
+    /// How often the operations are measured.
+    pub(crate) rounds: Rounds,
     /// What becomes of the figures.
     pub(crate) outcome: Outcome,
     /// Where a page with everything goes.
@@ -68,8 +71,20 @@ impl Plan {
             image: None,
             parts: vec![Part::Operations],
             wall_pairs: 0,
+            rounds: Rounds::Once,
             outcome: Outcome::Check,
             html: None,
+        }
+    }
+}
+
+impl Plan {
+    /// The second round.
+    fn again(&self) -> Self {
+        Self {
+            parts: vec![Part::Operations],
+            wall_pairs: 0,
+            ..self.clone()
         }
     }
 }
@@ -96,6 +111,15 @@ pub(crate) enum Part {
     Exits,
     /// The time at EL2 of each exit, by cause (Euxenite with its feature `exit-statistics`)
     El2Time,
+}
+
+/// How often the operations are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounds {
+    /// Once.
+    Once,
+    /// Twice, and no figure of a hypervisor's may differ by more than 1 % between the two.
+    Twice,
 }
 
 /// What becomes of the figures beside being printed.
@@ -158,7 +182,14 @@ pub(crate) fn run(paths: &Paths, plan: &Plan) -> Result<bool> {
         fs::write(file, html::page(&report)).with_context(|| file.display().to_string())?;
         println!("{} shows all of it.", file.display());
     }
-    finish(paths, plan, &report)
+    let same = match plan.rounds {
+        Rounds::Once => true,
+        Rounds::Twice => {
+            let again = Report::measure(paths, xen.as_ref(), &ours, &guest, &plan.again())?;
+            repeat::compare(&report.rows, &again.rows)
+        }
+    };
+    Ok(finish(paths, plan, &report)? && same)
 }
 
 impl Subject {

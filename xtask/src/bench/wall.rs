@@ -1,8 +1,8 @@
-//! Wall-clock time of a Debian Linux guest until its shell: paired runs of both hypervisors in turn, so that what
+//! Wall-clock time of a Debian Linux guest until its shell and of loads in it: paired runs of both hypervisors in turn, so that what
 //! else the machine does touches both, and the ratios of the pairs with their spread.
 
 use std::{
-    io::Read,
+    io::{Read, Write},
     path::Path,
     process::Child,
     sync::mpsc::{self, Receiver},
@@ -24,6 +24,10 @@ use crate::{
 
 /// What the guest says when its shell is there (`xtask/src/initramfs.rs`).
 const SHELL: &str = "shell ready";
+/// Its prompt.
+const PROMPT: &str = "dom1:~# ";
+/// What it runs then: names of its script `load` (`xtask/src/initramfs.rs`).
+const LOADS: [&str; 4] = ["system-calls", "page-faults", "processes", "pipe"];
 /// The longest a step may take.
 const LIMIT: Duration = Duration::from_secs(90);
 /// Lines of a failed run's output that are shown.
@@ -75,7 +79,14 @@ fn once(paths: &Paths, subject: &Subject, system: &System) -> Result<Vec<(String
     let started = Instant::now();
     let mut guest = Guest::start(subject, system, &folder.join("wall"))?;
     guest.wait_for(SHELL)?;
-    let times = vec![("boot to shell".to_owned(), started.elapsed().as_secs_f64())];
+    let mut times = vec![("boot to shell".to_owned(), started.elapsed().as_secs_f64())];
+    guest.wait_for(PROMPT)?;
+    for load in LOADS {
+        let started = Instant::now();
+        guest.type_line(&format!("load {load}"))?;
+        guest.wait_for(&format!("load {load} over"))?;
+        times.push((load.replace('-', " "), started.elapsed().as_secs_f64()));
+    }
     Ok(times)
 }
 
@@ -109,6 +120,14 @@ impl Guest {
             output,
             text: String::new(),
         })
+    }
+
+    /// Types a line, short enough for the receiving FIFO.
+    fn type_line(&mut self, line: &str) -> Result<()> {
+        let pipe = self.child.stdin.as_mut();
+        let pipe = pipe.context("the machine takes no input")?;
+        writeln!(pipe, "{line}")?;
+        Ok(pipe.flush()?)
     }
 
     fn wait_for(&mut self, wanted: &str) -> Result<()> {
