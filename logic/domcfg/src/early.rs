@@ -53,6 +53,14 @@ mod tests {
     }
 
     #[test]
+    fn the_uart_of_a_tree_that_is_too_long_is_found() {
+        let long = host(gicv3()).bytes("padding", &[0; crate::tree::MAX_BLOB]);
+        let blob = long.blob();
+        assert!(crate::parse(&blob).is_err());
+        assert_eq!(early_uart(&blob), Some(0x900_0000));
+    }
+
+    #[test]
     fn whatever_is_unusual_gives_nothing() {
         let base = || host(gicv3());
         let blob = base().blob();

@@ -50,6 +50,8 @@ const STACK_STRIDE: u64 = 256 << 10;
 
 /// The longest device tree that is accepted, as on Xen.
 const MOST_TREE_BYTES: u64 = 2 << 20;
+/// The longest one in which the UART is looked for, to say that it is too long.
+const MOST_SEARCHED_BYTES: u64 = 64 << 20;
 
 const EMPTY_START: SecondaryStart = SecondaryStart {
     mair: 0,
@@ -139,16 +141,20 @@ pub(crate) extern "C" fn boot_entry(tree: u64) -> ! {
 
 fn tree_range(tree: u64) -> Range {
     let room = tree_window(tree).end().saturating_sub(tree);
-    if room < 8 {
-        return Range::default();
+    Range::new(tree, told_bytes(tree).min(room)).unwrap_or_default()
+}
+
+/// How long the tree at `tree` says that it is; 0 if it cannot be read.
+fn told_bytes(tree: u64) -> u64 {
+    if tree_window(tree).end().saturating_sub(tree) < 8 {
+        return 0;
     }
     // SAFETY: `early_map` mapped the window, in which these bytes are.
     let header = unsafe { crate::physical::slice(Pa(tree), 8) };
-    let bytes = match header {
+    match header {
         [0xd0, 0x0d, 0xfe, 0xed, a, b, c, d] => u64::from(u32::from_be_bytes([*a, *b, *c, *d])),
         _ => 8,
-    };
-    Range::new(tree, bytes.min(room)).unwrap_or_default()
+    }
 }
 
 /// Entered at EL1: says so on the console UART, if the device tree has one.
@@ -228,7 +234,9 @@ impl Boot {
     /// Writes `text` to the UART that the device tree names, with no driver: before there is a
     /// console.
     pub fn early_message(&mut self, text: &str) {
-        let Some(uart) = euxenite_find_uart(self.device_tree()) else {
+        let tree = self.whole_tree();
+        // SAFETY: mapped, by `early_map` or just now, and nothing writes it.
+        let Some(uart) = euxenite_find_uart(unsafe { tree_bytes(tree) }) else {
             return;
         };
         let registers = Range::new(uart, PAGE_SIZE);
@@ -238,6 +246,27 @@ impl Boot {
         {
             // SAFETY: the device tree names it as the console, and it was just mapped.
             unsafe { write_plainly(uart, text) };
+        }
+    }
+
+    /// The tree as long as its header says. What is behind the part that is accepted is mapped for
+    /// it: nothing else is mapped behind that.
+    fn whole_tree(&mut self) -> Range {
+        let tree = self.tree;
+        if tree.is_empty() {
+            return tree;
+        }
+        let told = told_bytes(tree.start()).min(MOST_SEARCHED_BYTES);
+        let whole = Range::new(tree.start(), told).unwrap_or(tree);
+        let end = whole.end().next_multiple_of(PAGE_SIZE);
+        match Range::from_bounds(tree.end(), end) {
+            Some(rest) if told > tree.size() && !rest.overlaps(image()) => {
+                match mmu::map_ram(rest, &mut self.token) {
+                    Ok(()) => whole,
+                    Err(_) => tree,
+                }
+            }
+            _ => tree,
         }
     }
 

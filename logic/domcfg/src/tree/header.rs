@@ -17,6 +17,16 @@ pub(super) struct Blocks<'b> {
 
 /// Checks the header.
 pub(super) fn blocks(given: &[u8]) -> Result<Blocks<'_>, TreeError> {
+    match u32_at(given, 4) {
+        Some(total) if u32_at(given, 0) == Some(MAGIC) && total as usize > MAX_BLOB => {
+            Err(TreeError::TooLarge(total))
+        }
+        _ => blocks_of_any_size(given),
+    }
+}
+
+/// The same, of a blob that may be longer than is accepted.
+pub(super) fn blocks_of_any_size(given: &[u8]) -> Result<Blocks<'_>, TreeError> {
     let field = |index: usize| u32_at(given, index * 4).unwrap_or(0);
     if given.len() < 4 || given.len() < HEADER_BYTES && field(0) == MAGIC {
         return Err(TreeError::Truncated {
@@ -28,9 +38,6 @@ pub(super) fn blocks(given: &[u8]) -> Result<Blocks<'_>, TreeError> {
         return Err(TreeError::BadMagic(field(0)));
     }
     let total = field(1);
-    if total as usize > MAX_BLOB {
-        return Err(TreeError::TooLarge(total));
-    }
     if (total as usize) < HEADER_BYTES {
         return Err(TreeError::Header("total size is smaller than the header"));
     }

@@ -10,9 +10,9 @@ const MAX_PATH: usize = 256;
 pub(crate) struct PlainBlob<'b>(header::Blocks<'b>);
 
 impl<'b> PlainBlob<'b> {
-    /// `None` when the header is damaged.
+    /// `None` when the header is damaged. It may be longer than is accepted: that has to be said, too.
     pub(crate) fn new(blob: &'b [u8]) -> Option<Self> {
-        header::blocks(blob).ok().map(Self)
+        header::blocks_of_any_size(blob).ok().map(Self)
     }
 
     /// The value of a property of the node at a full path, by one walk.
