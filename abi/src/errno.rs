@@ -5,7 +5,12 @@ macro_rules! errnos {
         /// A hypercall's error (public/errno.h).
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(i64)]
-        pub enum Errno { $($(#[$doc])* $name = $value),* }
+        pub enum Errno {
+            $($(#[$doc])* $name = $value,)*
+            /// To be started anew. It is not in the public header, as no guest sees it: its instruction
+            /// is executed again.
+            Restart = 85,
+        }
     };
 }
 
@@ -46,8 +51,6 @@ errnos! {
     NoData = 61,
     /// Value too large.
     Overflow = 75,
-    /// To be started anew. No guest sees it: its instruction is executed again.
-    Restart = 85,
     /// Operation not supported.
     OpNotSupp = 95,
     /// Buffer too small.
