@@ -102,8 +102,12 @@ fn access(cpu: &mut Cpu<'_>, domain: &Domain, abort: &DataAbort, transfer: Trans
     if let Some(offset) = domain.map.distributor.offset(address.0) {
         return gic::distributor(cpu, domain, abort, transfer, offset as u32);
     }
-    if let Some((target, offset)) = domain.map.redistributor(address) {
+    // Mostly there is one region of them.
+    if let Some((target, offset)) = domain.map.redistributor_of_first(address) {
         return gic::redistributor(cpu, domain, abort, transfer, target, offset);
+    }
+    if domain.map.redistributors.len() > 1 {
+        return gic::any_redistributor(cpu, domain, abort, transfer);
     }
     nothing_there(cpu, domain, abort, transfer)
 }

@@ -75,7 +75,7 @@ const FETCH_ABORT: u64 = 0x8600_0000;
 /// The exception class bit that says "from the same level".
 const SAME_LEVEL: u64 = 1 << 26;
 
-/// Runs this CPU for good.
+/// Runs this CPU for good. What is done seldom is apart, so that it takes no register of the rest.
 pub fn run(system: &System, id: CpuId, token: Token<Unlocked>) -> ! {
     let Some(mut cpu) = Cpu::new(system, id, token) else {
         machine::cpu::halt()
@@ -339,6 +339,7 @@ impl<'s> Cpu<'s> {
     }
 
     /// Chooses whom to run, and makes it resident. `false` if nobody wants to run.
+    #[inline(never)]
     pub fn choose(&mut self) -> bool {
         if self.system.has_reclaims() {
             self.leave_if_ending();
@@ -442,6 +443,7 @@ impl<'s> Cpu<'s> {
     }
 
     /// Nobody wants to run: takes work over from others, or waits for an interrupt.
+    #[inline(never)]
     pub fn idle(&mut self) {
         self.shared.idle.store(true, Ordering::Relaxed);
         // Pairs with the load in `System::place`; a wake-up that missed it kicks this CPU anyhow.

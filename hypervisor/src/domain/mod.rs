@@ -268,20 +268,15 @@ impl Domain {
 }
 
 impl Map {
-    /// Which vCPU's redistributor is at `address`, and the offset in it.
+    /// Which vCPU's redistributor is at `address`, and the offset in it, if that is in the first region.
     #[inline]
-    pub fn redistributor(&self, address: Ipa) -> Option<(VcpuId, u32)> {
-        // Mostly there is one region.
-        let first = self.redistributors.first()?;
-        match first.offset(address.0) {
-            Some(offset) => redistributor_at(0, offset),
-            None => self.redistributor_behind(address),
-        }
+    pub fn redistributor_of_first(&self, address: Ipa) -> Option<(VcpuId, u32)> {
+        redistributor_at(0, self.redistributors.first()?.offset(address.0)?)
     }
 
     /// The same, of all regions.
     #[inline(never)]
-    fn redistributor_behind(&self, address: Ipa) -> Option<(VcpuId, u32)> {
+    pub fn redistributor(&self, address: Ipa) -> Option<(VcpuId, u32)> {
         let mut first: u64 = 0;
         for region in &self.redistributors {
             if let Some(offset) = region.offset(address.0) {

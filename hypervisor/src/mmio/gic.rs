@@ -45,6 +45,20 @@ pub(super) fn distributor(
     long_way(cpu, abort, transfer, Frame::Distributor(offset))
 }
 
+/// A redistributor in any of several regions, or nothing.
+#[inline(never)]
+pub(super) fn any_redistributor(
+    cpu: &mut Cpu<'_>,
+    domain: &Domain,
+    abort: &DataAbort,
+    transfer: Transfer,
+) -> Next {
+    match domain.map.redistributor(abort.address) {
+        Some((target, offset)) => redistributor(cpu, domain, abort, transfer, target, offset),
+        None => nothing_there(cpu, domain, abort, transfer),
+    }
+}
+
 /// A redistributor: the short way where there is one.
 #[inline(never)]
 pub(super) fn redistributor(
