@@ -18,6 +18,7 @@ mod keys;
 mod mmio;
 mod physmap;
 mod power;
+mod random;
 mod refusals;
 mod sgi;
 mod sharing;
