@@ -97,7 +97,7 @@ impl<'c, 'a> Caller<'c, 'a> {
             }
             _ => {
                 let number = self.choices.below(64);
-                // Ends the domain by one argument in four: the game has an end of its own.
+                // Ends the domain by one argument in four.
                 let number = if number == SCHED_OP { 63 } else { number };
                 let arguments = [(); 5].map(|()| self.number());
                 (number, arguments)
@@ -474,7 +474,13 @@ impl<'c, 'a> Caller<'c, 'a> {
     }
 
     fn sched(&mut self) -> (u64, [u64; 5]) {
-        // What ends the domain comes at the end of the game.
+        // What ends the domain is rare.
+        if self.choices.one_in(400) {
+            return (
+                SCHED_OP,
+                [sched::op::SHUTDOWN.into(), self.address(), 0, 0, 0],
+            );
+        }
         let command = self.choices.of(&[
             sched::op::YIELD,
             sched::op::BLOCK,
