@@ -346,8 +346,13 @@ impl Game {
             !self.bench.system.has_reclaims(),
             "memory is not given back"
         );
+        // One that suspended itself keeps its memory: it could be resumed.
+        let suspended = DomainState::Stopped(Reason::Suspend);
+        if PLAYERS.iter().any(|who| self.state(*who) == suspended) {
+            return None;
+        }
         let mut token = self.bench.machine.token();
-        self.bench.system.frames.lock(&mut token).free_bytes()
+        Some(self.bench.system.frames.lock(&mut token).free_bytes())
     }
 }
 
