@@ -8,7 +8,8 @@
 use core::fmt;
 
 macro_rules! permits {
-    ($($(#[$doc:meta])* $variant:ident = $bit:literal, $name:literal, $manual:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $bit:literal, $name:literal, $manual:literal,
+        $hidden:literal;)*) => {
         /// A part of the ABI that a domain may be permitted.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
@@ -23,9 +24,14 @@ macro_rules! permits {
                 match self { $(Permit::$variant => $name),* }
             }
 
-            /// One line for the manual.
+            /// What it is, for the manual.
             pub const fn manual(self) -> &'static str {
                 match self { $(Permit::$variant => $manual),* }
+            }
+
+            /// What a guest is answered without it, for the manual.
+            pub const fn hidden(self) -> &'static str {
+                match self { $(Permit::$variant => $hidden),* }
             }
         }
     };
@@ -33,17 +39,23 @@ macro_rules! permits {
 
 permits! {
     FifoEvtchn = 0, "fifo-evtchn",
-        "The FIFO event channel ABI: EVTCHNOP_init_control, expand_array and set_priority.";
+        "The FIFO event channel ABI: EVTCHNOP_init_control, expand_array and set_priority.",
+        "-ENOSYS";
     EvtchnUpcallVector = 1, "evtchn-upcall-vector",
-        "HVMOP_set_evtchn_upcall_vector, the per-vCPU upcall of x86; no guest on Arm has it.";
+        "HVMOP_set_evtchn_upcall_vector, the per-vCPU upcall of x86; no guest on Arm has it.",
+        "-ENOSYS, on Arm with the permit as well";
     GrantTable = 2, "grant-table",
-        "grant_table_op, and mapping the grant table by add_to_physmap.";
+        "grant_table_op, and mapping the grant table by add_to_physmap.",
+        "-ENOSYS; the space XENMAPSPACE_grant_table is unknown (-ENOSYS, in a batch -EOPNOTSUPP)";
     ConsoleIo = 3, "console-io",
-        "console_io: the hypervisor's console.";
+        "console_io: the hypervisor's console.",
+        "-ENOSYS";
     Multicall = 4, "multicall",
-        "multicall: several hypercalls in one.";
+        "multicall: several hypercalls in one.",
+        "-ENOSYS";
     VcpuRunstate = 5, "vcpu-runstate",
-        "VCPUOP_register_runstate_memory_area and its vm_assist.";
+        "VCPUOP_register_runstate_memory_area and its vm_assist.",
+        "-EINVAL, as every unknown vcpu_op and vm_assist on Arm; no XENFEAT_runstate_phys_area";
 }
 
 impl Permit {
@@ -195,6 +207,23 @@ mod tests {
             );
         }
         assert_eq!(Permits::from_bits(1 << 31), None);
+    }
+
+    /// The bits are an interface: a number stays with its name for ever, and is never used anew.
+    #[test]
+    fn bits_stay_what_they_are() {
+        let pinned = [
+            ("fifo-evtchn", 1 << 0),
+            ("evtchn-upcall-vector", 1 << 1),
+            ("grant-table", 1 << 2),
+            ("console-io", 1 << 3),
+            ("multicall", 1 << 4),
+            ("vcpu-runstate", 1 << 5),
+        ];
+        let all = Permit::ALL.iter();
+        let all: Vec<_> = all.map(|permit| (permit.name(), permit.bit())).collect();
+        assert_eq!(all, pinned);
+        assert_eq!(Permits::ALL.bits(), 0x3f);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum as _};
 
 use crate::{
-    bench, check_dtb, conform,
+    bench, check_dtb, conform, docs,
     host_tree::{self, Edit},
     image::{self, Features, Profile},
     paths::Paths,
@@ -36,6 +36,8 @@ enum Task {
     Bench(BenchOptions),
     /// Compare what Xen and Euxenite answer to the same guest
     Conform(ConformOptions),
+    /// Write what the documentation takes from the code: the table of permits
+    Docs,
     /// Print the partitions that a dom0less device tree describes, or its mistakes
     CheckDtb {
         /// The tree: .dtb, or .dts
@@ -255,6 +257,7 @@ impl Cli {
             Task::Test(options) => test::run(&paths, &options.plan())?,
             Task::Bench(options) => bench::run(&paths, &options.plan())?,
             Task::Conform(options) => conform::run(&paths, &options.plan())?,
+            Task::Docs => docs::run(&paths).map(|()| true)?,
             Task::CheckDtb { file } => check_dtb::run(&file)?,
         };
         Ok(if ok {

@@ -10,6 +10,7 @@ mod cli;
 mod command;
 mod conform;
 mod debian;
+mod docs;
 mod guest_files;
 mod headers;
 mod host_tree;

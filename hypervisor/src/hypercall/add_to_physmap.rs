@@ -6,12 +6,11 @@
 
 use abi::grant::GrantStatus;
 use abi::memory::{AddToPhysmap, AddToPhysmapBatch, op, space};
-use abi::permit::Permit;
 use abi::{Errno, Gfn};
 use stage2::{Attributes, Execute, MapError};
 
 use super::memory_op::{is_known, replaced};
-use super::{DONE, Outcome, Result, argument, own_by_id, permitted, ready};
+use super::{DONE, Outcome, Result, argument, own_by_id, ready};
 use crate::domain::{Domain, Life};
 use crate::guest_memory;
 use crate::run::Cpu;
@@ -23,7 +22,7 @@ const GROWTH: u32 = 4;
 
 pub(super) fn one(cpu: &mut Cpu<'_>, at: u64) -> Result {
     let wanted = AddToPhysmap::from_bytes(&argument(cpu, at)?);
-    if !is_known(wanted.space) {
+    if !is_known(cpu, wanted.space) {
         return Err(Errno::NoSys);
     }
     let domain = own_by_id(cpu, wanted.domid)?;
@@ -40,7 +39,7 @@ pub(super) fn batch(cpu: &mut Cpu<'_>, done: u64, arguments: [u64; 5]) -> Result
     match kind {
         // Mapping another domain's frames is for those that control it.
         space::GMFN_FOREIGN => return Err(Errno::Perm),
-        _ if !is_known(kind) => return Err(Errno::OpNotSupp),
+        _ if !is_known(cpu, kind) => return Err(Errno::OpNotSupp),
         _ if done > size => return Err(Errno::Inval),
         _ => {}
     }
@@ -75,9 +74,6 @@ fn add(
     gfn: Gfn,
 ) -> core::result::Result<(), Errno> {
     let is_grant = kind == space::GRANT_TABLE;
-    if is_grant && !permitted(cpu, Permit::GrantTable) {
-        return Err(Errno::NoSys);
-    }
     ready(cpu, domain, gfn)?;
     let mut guard = domain.control.lock(&mut cpu.token);
     let (life, _) = guard.split();

@@ -4,10 +4,11 @@
 //! Xen the guest could begin there, too: they are checked like any other argument.
 
 use abi::memory::{Domain, OP_BITS, RemoveFromPhysmap, op, space};
+use abi::permit::Permit;
 use abi::{Errno, Gfn, PAGE_SHIFT, PAGE_SIZE};
 
 use super::add_to_physmap::{self, errno};
-use super::{DONE, Outcome, Result, argument, own, own_by_id, ready, reservation};
+use super::{DONE, Outcome, Result, argument, own, own_by_id, permitted, ready, reservation};
 use crate::domain::memory::At;
 use crate::domain::{Life, Memory};
 use crate::run::Cpu;
@@ -92,7 +93,11 @@ pub(super) fn replaced(life: &mut Life, gfn: Gfn, before: Option<At>) {
     }
 }
 
-/// Whether a guest may map what is in this space.
-pub(super) const fn is_known(kind: u32) -> bool {
-    matches!(kind, space::SHARED_INFO | space::GRANT_TABLE)
+/// Whether there is a space of this kind for the resident guest.
+pub(super) fn is_known(cpu: &Cpu<'_>, kind: u32) -> bool {
+    match kind {
+        space::SHARED_INFO => true,
+        space::GRANT_TABLE => permitted(cpu, Permit::GrantTable),
+        _ => false,
+    }
 }

@@ -1,10 +1,11 @@
 //! `xen_version` (public/version.h): the ABI is Xen 4.20's, the texts are this hypervisor's own.
 
 use abi::hypercall::version::{self, compile_info};
+use abi::permit::Permit;
 use abi::version::{FeatureInfo, PlatformParameters};
 use abi::{Errno, feature};
 
-use super::{DONE, Outcome, Result, argument, own};
+use super::{DONE, Outcome, Result, argument, own, permitted};
 use crate::guest_memory;
 use crate::run::Cpu;
 
@@ -64,6 +65,9 @@ fn features(cpu: &mut Cpu<'_>, at: u64) -> Result {
     info.submap = feature::XEN_4_20_DOMU;
     if own(cpu)?.interface.is_direct_mapped {
         info.submap ^= 1 << feature::NOT_DIRECT_MAPPED | 1 << feature::DIRECT_MAPPED;
+    }
+    if !permitted(cpu, Permit::VcpuRunstate) {
+        info.submap &= !(1 << feature::RUNSTATE_PHYS_AREA);
     }
     guest_memory::write(cpu, at, &info.to_bytes())?;
     DONE

@@ -16,6 +16,7 @@ mod interface;
 mod interleave;
 mod keys;
 mod mmio;
+mod permits;
 mod physmap;
 mod power;
 mod random;

@@ -255,13 +255,13 @@ fn pages_are_mapped_and_taken_away_where_nobody_has_touched_the_ram() {
     assert!(!waits(&bench, FRESH) && is_all(&block, 0));
     let remove = RemoveFromPhysmap {
         domid: DomId::SELF,
-        gpfn: FRESH + BLOCK >> 12,
+        gpfn: (FRESH + BLOCK) >> 12,
     };
     let command = op::REMOVE_FROM_PHYSMAP.into();
     assert_eq!(memory(&mut bench, command, &remove.to_bytes()), 0);
     assert!(!waits(&bench, FRESH + BLOCK));
     // Three pages, the last of which begins a block of its own.
-    let frames = [0, PAGE_SIZE, BLOCK].map(|offset| FRESH - BLOCK + offset >> 12);
+    let frames = [0, PAGE_SIZE, BLOCK].map(|offset| (FRESH - BLOCK + offset) >> 12);
     for (index, frame) in (0..).zip(frames) {
         put(&mut bench, A, ARRAY + index * 8, &frame.to_le_bytes());
     }

@@ -186,6 +186,12 @@ impl Machine {
         self.shared.state().counter
     }
 
+    /// How often an address of a guest's was translated since this was last asked: each access to guest
+    /// memory begins so.
+    pub fn take_translations(&self) -> u64 {
+        core::mem::take(&mut self.shared.state().translations)
+    }
+
     /// Moves the counter on.
     pub fn advance(&self, ticks: u64) {
         self.shared.state().counter += ticks;

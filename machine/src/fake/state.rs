@@ -13,6 +13,8 @@ use super::vcpu::{El1, Stage2Base};
 
 pub(crate) struct State {
     pub(crate) counter: u64,
+    /// How often an address of a guest's was translated for the hypervisor.
+    pub(crate) translations: u64,
     pub(crate) list_registers: u8,
     pub(crate) cpus: Vec<CpuState>,
     pub(crate) uart: UartState,
@@ -63,6 +65,7 @@ impl State {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
             counter: 1000,
+            translations: 0,
             list_registers: parts.list_registers,
             cpus: (0..parts.cpus).map(|_| CpuState::new()).collect(),
             uart: UartState {

@@ -277,6 +277,7 @@ impl Vcpu {
     /// the upper half on.
     pub fn translate(&mut self, address: u64, access: Access) -> Result<Ipa, Untranslated> {
         let _ = access;
+        with_state(|state, _| state.translations += 1);
         if super::guest::table_is_missing() {
             return Err(Untranslated::Stage2);
         }

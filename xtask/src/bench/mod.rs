@@ -31,6 +31,8 @@ use crate::{
     toolchain::Toolchain,
 };
 use el2_time::Times;
+pub(crate) use gate::replaced;
+
 use exits::Exits;
 use lines::Figure;
 use scaling::Curve;

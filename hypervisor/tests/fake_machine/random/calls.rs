@@ -189,7 +189,7 @@ impl<'c, 'a> Caller<'c, 'a> {
             13 => self
                 .choices
                 .of(&[0x2_2000, 0x3001, 0x3020, 0x3_8000, 0x9000]),
-            14 => (ENTRY + BYTES >> 12)
+            14 => ((ENTRY + BYTES) >> 12)
                 .wrapping_add(self.choices.below(4))
                 .wrapping_sub(2),
             _ => self.choices.any(),
