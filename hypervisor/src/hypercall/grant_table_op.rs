@@ -217,16 +217,16 @@ fn take_out(life: &mut Life, gfn: Gfn) -> core::result::Result<(), GrantStatus> 
 
 fn copy(cpu: &mut Cpu<'_>, at: u64) -> core::result::Result<(), Errno> {
     let mut entry = Copy::from_bytes(&argument(cpu, at)?);
-    let result = match CopyRequest::parse(&entry) {
+    let result = match &CopyRequest::parse(&entry) {
         Ok(Some(request)) => copy_one(cpu, request),
         Ok(None) => Ok(()),
-        Err(status) => Err(status),
+        Err(status) => Err(*status),
     };
     entry.status = status_of(&result);
     guest_memory::write(cpu, at, &entry.to_bytes())
 }
 
-fn copy_one(cpu: &mut Cpu<'_>, request: CopyRequest) -> core::result::Result<(), GrantStatus> {
+fn copy_one(cpu: &mut Cpu<'_>, request: &CopyRequest) -> core::result::Result<(), GrantStatus> {
     let (source, source_pin) = hold(cpu, request.source, Access::Read)?;
     let result = hold(cpu, request.dest, Access::Write).and_then(|(dest, dest_pin)| {
         let copied = move_bytes(&source, &dest, request);
@@ -264,7 +264,7 @@ fn hold(
 fn move_bytes(
     source: &Page,
     dest: &Page,
-    request: CopyRequest,
+    request: &CopyRequest,
 ) -> core::result::Result<(), GrantStatus> {
     // Both ends were checked to be within their pages.
     let (from, to) = (request.source_offset, request.dest_offset);

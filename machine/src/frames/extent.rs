@@ -146,6 +146,7 @@ impl Extent {
     }
 
     /// The byte at `offset`, shared with a guest; `None` outside the extent.
+    #[inline]
     fn byte(&self, offset: u64) -> Option<&AtomicU8> {
         let address = self.shared::<u8>(offset)?;
         // SAFETY: `shared` checked that it lies in RAM that this extent owns; that stays mapped. It
@@ -154,6 +155,7 @@ impl Extent {
     }
 
     /// The 4-byte word at `offset`, shared with a guest; `None` outside or not aligned.
+    #[inline]
     fn half(&self, offset: u64) -> Option<&AtomicU32> {
         let address = self.shared::<u32>(offset)?;
         // SAFETY: as for `byte`, and aligned.
@@ -161,6 +163,7 @@ impl Extent {
     }
 
     /// The 8-byte word at `offset`, shared with a guest; `None` outside or not aligned.
+    #[inline]
     fn double(&self, offset: u64) -> Option<&AtomicU64> {
         let address = self.shared::<u64>(offset)?;
         // SAFETY: as for `byte`, and aligned.
@@ -168,6 +171,7 @@ impl Extent {
     }
 
     /// Where an aligned `T` at `offset` is.
+    #[inline]
     fn shared<T>(&self, offset: u64) -> Option<Pa> {
         let size = size_of::<T>() as u64;
         let last = self.range.size().checked_sub(size)?;
@@ -203,6 +207,7 @@ macro_rules! shared_words {
             #[$doc]
             ///
             /// Reads it.
+            #[inline]
             pub fn $load(&self, offset: u64) -> $type {
                 self.$at(offset).map_or(0, |word| <$type>::from_le(word.load(Ordering::SeqCst)))
             }
@@ -219,6 +224,7 @@ macro_rules! shared_words {
             #[$doc]
             ///
             /// Writes it, and tells what it was.
+            #[inline]
             pub fn $swap(&self, offset: u64, value: $type) -> $type {
                 self.$at(offset).map_or(0, |word| $atomic(word, |_| value))
             }
@@ -226,6 +232,7 @@ macro_rules! shared_words {
             #[$doc]
             ///
             /// Sets `bits`, and tells what it was.
+            #[inline]
             pub fn $or(&self, offset: u64, bits: $type) -> $type {
                 self.$at(offset).map_or(0, |word| $atomic(word, |old| old | bits))
             }
@@ -233,6 +240,7 @@ macro_rules! shared_words {
             #[$doc]
             ///
             /// Keeps only `bits`, and tells what it was.
+            #[inline]
             pub fn $and(&self, offset: u64, bits: $type) -> $type {
                 self.$at(offset).map_or(0, |word| $atomic(word, |old| old & bits))
             }
@@ -277,15 +285,15 @@ macro_rules! bounded_change {
         /// Changes a word that a guest changes as well, and tells what it was.
         #[inline]
         pub(super) fn $name(word: &$atomic, change: impl Fn($type) -> $type) -> $type {
-            let mut old = word.load(Ordering::Relaxed);
+            let mut seen = word.load(Ordering::Relaxed);
             for _ in 0..MOST_TRIES {
-                let new = change(<$type>::from_le(old)).to_le();
-                match word.compare_exchange_weak(old, new, Ordering::SeqCst, Ordering::Relaxed) {
-                    Ok(_) => break,
-                    Err(now) => old = now,
+                let new = change(<$type>::from_le(seen)).to_le();
+                match word.compare_exchange_weak(seen, new, Ordering::SeqCst, Ordering::Relaxed) {
+                    Ok(old) => return <$type>::from_le(old),
+                    Err(now) => seen = now,
                 }
             }
-            <$type>::from_le(old)
+            <$type>::from_le(seen)
         }
     };
 }
