@@ -22,7 +22,7 @@ use crate::system::System;
 /// Bytes zeroed in one go.
 const ZERO_BYTES: u64 = 64 << 10;
 /// Table entries looked at in one go.
-const TABLE_ENTRIES: u32 = 512;
+const TABLE_ENTRIES: u32 = 256;
 
 /// How far taking a domain's memory back has come.
 #[derive(Debug)]

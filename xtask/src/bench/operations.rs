@@ -27,7 +27,8 @@ const USUAL: Run = Run {
     cpus: 1,
     vcpus: 1,
     arguments: "bench=single",
-    xen_args: "console=dtuart",
+    // So that nothing is left to be zeroed while an operation waits.
+    xen_args: "console=dtuart bootscrub=on",
     suffix: "",
 };
 
@@ -37,7 +38,7 @@ const RUNS: [Run; 4] = [
     Run {
         name: "printed",
         arguments: "bench=single only=console_io",
-        xen_args: "console=dtuart guest_loglvl=all",
+        xen_args: "console=dtuart guest_loglvl=all bootscrub=on",
         suffix: ", printed",
         ..USUAL
     },

@@ -34,7 +34,7 @@ pub(crate) fn measure(paths: &Paths, subject: &Subject, guest: &Path) -> Result<
             vcpus,
             memory_mib: 64,
             arguments: "bench=scale",
-            xen_args: "console=dtuart",
+            xen_args: "console=dtuart bootscrub=on",
             marks: ("bench: begin", "bench: end"),
             question: None,
             limit: Duration::from_secs(120),
