@@ -240,7 +240,7 @@ impl Gic {
     }
 
     /// Sets list register `index` of the resident guest, in GICv3's layout.
-    #[inline]
+    #[inline(always)]
     pub fn write_list_register(&self, index: u8, value: u64) {
         each!(self, gic => gic.write_list_register(index, value));
     }

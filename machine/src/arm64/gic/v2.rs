@@ -194,7 +194,7 @@ impl GicV2 {
         widen(self.hypervisor.read32(GICH_LR + 4 * u64::from(index)))
     }
 
-    #[inline]
+    #[inline(never)]
     pub(super) fn write_list_register(&self, index: u8, value: u64) {
         self.hypervisor
             .write32(GICH_LR + 4 * u64::from(index), narrow(value));

@@ -258,9 +258,14 @@ impl GicV3 {
         read_list_register(index)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn write_list_register(&self, index: u8, value: u64) {
-        write_list_register(index, value);
+        // Mostly it is the first, and known to be.
+        if index == 0 {
+            write!("S3_4_C12_C12_0", value); // ICH_LR0_EL2
+        } else {
+            write_list_register(index, value);
+        }
     }
 
     #[inline]
@@ -357,7 +362,7 @@ macro_rules! list_registers {
             match index { $($index => read!($name),)* _ => 0 }
         }
 
-        #[inline]
+        #[inline(never)]
         fn write_list_register(index: u8, value: u64) {
             match index { $($index => write!($name, value),)* _ => {} }
         }
