@@ -2,7 +2,8 @@
 
 use core::{fmt, sync::atomic::Ordering::Relaxed};
 
-use support::cpu;
+use abi::hypercall::{CONSOLE_IO, console_io};
+use support::{call, cpu, uart::Uart};
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +74,47 @@ macro_rules! say {
     ($item:literal, $($answer:tt)*) => {
         $crate::say!(@ format_args!($item), $($answer)*)
     };
-    (@ $item:expr, $($answer:tt)*) => {{
-        use core::fmt::Write;
-        let answer = format_args!($($answer)*);
-        let _ = writeln!(support::uart::Uart, "conform: {} = {answer}", $item);
-    }};
+    (@ $item:expr, $($answer:tt)*) => {
+        $crate::answer::print_line(format_args!("{} = {}\n", $item, format_args!($($answer)*)))
+    };
+}
+
+/// The longest line that both hypervisors print in one piece when it comes by hypercall.
+const LINE: usize = 160;
+
+/// What is printed of one line.
+struct Line {
+    bytes: [u8; LINE],
+    length: usize,
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let room = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+/// Prints a line of the guest's: by hypercall, which takes a twentieth of the time that the UART
+/// takes under Xen; if it is too long for that, by the UART.
+pub(crate) fn print_line(text: fmt::Arguments<'_>) {
+    use fmt::Write;
+    let mut line = Line {
+        bytes: [0; LINE],
+        length: 0,
+    };
+    if write!(line, "conform: {text}").is_ok() {
+        let write = [
+            console_io::WRITE,
+            line.length as u64,
+            line.bytes.as_ptr() as u64,
+            0,
+        ];
+        call::hypercall(CONSOLE_IO, write);
+    } else {
+        let _ = write!(Uart, "conform: {text}");
+    }
 }

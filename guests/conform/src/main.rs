@@ -8,15 +8,26 @@
 
 mod answer;
 mod arm_calls;
+mod ask;
+mod delivery;
 mod entry_state;
+mod event_states;
+mod events;
 mod faults;
+mod fifo;
 mod forms;
 mod generated_tree;
 mod gic_registers;
+mod grants;
 mod hypercalls;
 mod identification;
+mod memory_calls;
+mod multicalls;
+mod pointers;
 mod power;
 mod registers;
+mod scheduling;
+mod stage_one;
 mod timers;
 mod uart_registers;
 
@@ -28,7 +39,7 @@ use support::{call, tree::Tree, uart::Uart};
 type Section = fn(Tree);
 
 /// The sections in their order, by name.
-const SECTIONS: [(&str, Section); 12] = [
+const SECTIONS: [(&str, Section); 20] = [
     ("entry", entry_state::print),
     ("tree", generated_tree::print),
     ("id", |_| identification::print()),
@@ -41,6 +52,17 @@ const SECTIONS: [(&str, Section); 12] = [
     ("fault", |_| faults::print()),
     ("form", |_| forms::print()),
     ("hypercall", |_| hypercalls::print()),
+    ("memory", |_| memory_calls::print()),
+    ("event", |_| {
+        event_states::print("event");
+        events::close_all();
+    }),
+    ("deliver", |_| delivery::print()),
+    ("fifo", |_| fifo::print()),
+    ("grant", |_| grants::print()),
+    ("multicall", |_| multicalls::print()),
+    ("pointer", |_| pointers::print()),
+    ("sched", |_| scheduling::print()),
 ];
 
 #[unsafe(no_mangle)]

@@ -125,9 +125,7 @@ fn hand_out(cpu: &mut Cpu<'_>, at: u64, bytes: &[u8], port: Port) -> Result {
 fn alloc_unbound(cpu: &mut Cpu<'_>, at: u64) -> Result {
     let mut alloc = AllocUnbound::from_bytes(&argument(cpu, at)?);
     let domain = own_by_id(cpu, alloc.dom)?;
-    if alloc.remote_dom != DomId::SELF && alloc.remote_dom != domain.id {
-        return Err(Errno::Perm);
-    }
+    own_by_id(cpu, alloc.remote_dom)?;
     alloc.port = domain
         .events
         .lock(&mut cpu.token)
@@ -196,11 +194,11 @@ fn show_status(cpu: &mut Cpu<'_>, at: u64) -> Result {
     answer.status = match state {
         State::Closed | State::Reserved => status::CLOSED,
         State::Unbound { remote } => {
-            answer.detail = remote.0.into();
+            answer.detail = with_domain(answer.detail, remote);
             status::UNBOUND
         }
         State::Interdomain { remote, port } => {
-            answer.detail = remote.0.into();
+            answer.detail = with_domain(answer.detail, remote);
             answer.remote_port = port;
             status::INTERDOMAIN
         }
@@ -213,6 +211,11 @@ fn show_status(cpu: &mut Cpu<'_>, at: u64) -> Result {
     answer.write_to(&mut bytes);
     guest_memory::write(cpu, at, &bytes)?;
     DONE
+}
+
+/// The word whose lower half is a domain's number, and whose upper half is padding that stays.
+const fn with_domain(word: u32, domain: DomId) -> u32 {
+    word & !0xffff | domain.0 as u32
 }
 
 /// Closes all ports, a bit at a time. Which reset a vCPU is at is kept in its registers.

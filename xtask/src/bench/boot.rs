@@ -133,33 +133,31 @@ impl Boot<'_> {
 
     fn listen(&self, machine: &mut Running, monitor: Option<&Path>) -> Result<String> {
         let deadline = Instant::now() + self.limit;
-        let mut bytes = Vec::new();
+        let mut heard = Heard::default();
         let mut line = None;
         let mut typed = false;
         loop {
             let ended = match machine.output.recv_timeout(BEAT) {
                 Ok(more) => {
-                    bytes.extend(more);
+                    heard.add(&more, self);
                     false
                 }
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => true,
             };
-            let text = String::from_utf8_lossy(&bytes).replace('\r', "");
-            let mut done = text.matches(self.marks.1).count() >= self.guests as usize;
+            let mut done = heard.ends >= self.guests as usize;
             if let (true, Some((keys, answer))) = (done, self.question) {
                 if !typed {
                     typed = true;
                     machine.type_slowly(keys)?;
                 }
-                done = text.contains(answer);
+                done = heard.text.contains(answer);
             }
-            let ended = ended || text.contains(PANIC);
-            if done || ended || Instant::now() >= deadline {
-                return Ok(text);
+            if done || ended || heard.panicked || Instant::now() >= deadline {
+                return Ok(heard.text);
             }
             if let Some(path) = monitor
-                && !text.contains(self.marks.0)
+                && !heard.began
             {
                 nudge(&mut line, path);
             }
@@ -186,6 +184,36 @@ impl Boot<'_> {
             tree: None,
             edits: Vec::new(),
             qemu_args: qemu.map(String::from).to_vec(),
+        }
+    }
+}
+
+/// What a machine has printed so far. It comes in pieces of a few bytes, so only what is new is
+/// looked through.
+#[derive(Default)]
+struct Heard {
+    text: String,
+    /// Where the line starts that is not whole yet.
+    unfinished: usize,
+    /// Whether a guest has printed its first line.
+    began: bool,
+    /// How many guests have printed their last line.
+    ends: usize,
+    panicked: bool,
+}
+
+impl Heard {
+    fn add(&mut self, bytes: &[u8], boot: &Boot<'_>) {
+        let (begin, end) = boot.marks;
+        let ends_before = self.text[self.unfinished..].matches(end).count();
+        let more = String::from_utf8_lossy(bytes);
+        self.text.extend(more.chars().filter(|&c| c != '\r'));
+        let new = &self.text[self.unfinished..];
+        self.began |= new.contains(begin);
+        self.ends += new.matches(end).count() - ends_before;
+        self.panicked |= new.contains(PANIC);
+        if let Some(at) = new.rfind('\n') {
+            self.unfinished += at + 1;
         }
     }
 }
