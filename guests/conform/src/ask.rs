@@ -23,7 +23,7 @@ pub(crate) const DOMAINS: [(&str, DomId); 10] = [
     ("io", DomId::IO),
     ("xen", DomId::XEN),
     ("invalid", DomId::INVALID),
-    ("any", DomId::ANY),
+    ("any", DomId(0x7ff5)),
     ("idle", DomId::IDLE),
     ("all_ones", DomId(u16::MAX)),
 ];

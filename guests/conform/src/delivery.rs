@@ -168,7 +168,7 @@ fn polling() {
     let waited = timer::virtual_count() - before >= timer::frequency() / 5000 / 2;
     say!("poll.waited", "{waited}");
     timer::set_virtual(timer::virtual_count() + timer::frequency() / 5000);
-    say!("poll.until_interrupt", "{}: {Seen}", poll(&many, 1, 0));
+    say!("poll.until_interrupt", "{}", poll(&many, 1, 0));
     support::write_register!("cntv_ctl_el0", 0);
     events::reset();
     events::quiet();

@@ -17,13 +17,16 @@ const WORDS: u64 = page(2);
 pub(crate) fn print() {
     events::open();
     before();
-    switch();
-    events::reset();
     sending();
     priorities();
     closing();
     array();
     event_states::print("fifo");
+    events::reset();
+    events::quiet();
+    switch();
+    fresh();
+    show("fifo.switch.replayed_once");
     for block in CONTROL {
         fill(block, 0);
     }

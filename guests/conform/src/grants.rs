@@ -3,8 +3,8 @@
 use abi::DomId;
 use abi::arm::{GRANT_TABLE, MAGIC, RAM_BANK_0};
 use abi::grant::{
-    CacheFlush, Copy, CopyEnd, GetVersion, Map, QuerySize, SetVersion, SetupTable, SwapGrantRef,
-    Unmap, entry, map_flag, op,
+    CacheFlush, GetVersion, Map, QuerySize, SetVersion, SetupTable, SwapGrantRef, Unmap, entry,
+    map_flag, op,
 };
 use abi::hypercall::{GRANT_TABLE_OP, MEMORY_OP};
 use abi::memory::{self, AddToPhysmap, RemoveFromPhysmap, space};
@@ -16,16 +16,17 @@ use crate::{
         DOMAINS, OWN, Reply, UNMAPPED, call, call_with, frame, load32, load64, page, store32,
         store64,
     },
-    say,
+    grant_copies, say,
 };
 
 /// Where grants are mapped: where nothing is.
 const WINDOW: u64 = MAGIC.start() + 0x20_0000;
 /// Grants of the sections.
-const GREF: u32 = 8;
-/// What is granted, and a page to copy to.
-const GRANTED: u64 = page(40);
-const OTHER: u64 = page(41);
+pub(crate) const GREF: u32 = 8;
+/// What is granted.
+pub(crate) const GRANTED: u64 = page(40);
+/// A page to copy to.
+pub(crate) const OTHER: u64 = page(41);
 
 pub(crate) fn print() {
     numbers();
@@ -36,13 +37,12 @@ pub(crate) fn print() {
     map_flags();
     entries();
     unmapping();
-    copying();
-    copy_limits();
+    grant_copies::print();
     others();
     close_table();
 }
 
-fn grant<const N: usize>(command: u32, structure: [u8; N]) -> Reply<N> {
+pub(crate) fn grant<const N: usize>(command: u32, structure: [u8; N]) -> Reply<N> {
     call(GRANT_TABLE_OP, command, structure)
 }
 
@@ -164,13 +164,13 @@ fn close_table() {
 }
 
 /// Writes entry `gref`.
-fn set_entry(gref: u32, flags: u16, domain: DomId, of: u64) {
+pub(crate) fn set_entry(gref: u32, flags: u16, domain: DomId, of: u64) {
     let at = GRANT_TABLE.start() + u64::from(gref * entry::SIZE);
     store32(at + 4, frame(of) as u32);
     store32(at, u32::from(flags) | u32::from(domain.0) << 16);
 }
 
-fn flags_of(gref: u32) -> u32 {
+pub(crate) fn flags_of(gref: u32) -> u32 {
     load32(GRANT_TABLE.start() + u64::from(gref * entry::SIZE)) & 0xffff
 }
 
@@ -220,24 +220,12 @@ fn mapping() {
         }
     }
     let frames = 512 * 64;
-    for gref in [
-        0,
-        1,
-        7,
-        9,
-        511,
-        512,
-        frames - 1,
-        frames,
-        0x8000_0000,
-        u32::MAX,
-    ] {
+    for gref in [0, 1, 7, 9, 511, 512, frames, 0x8000_0000, u32::MAX] {
         let (result, status, _) = map(WINDOW, map_flag::HOST_MAP, gref, OWN);
         say!(@ format_args!("grant.map.gref.{gref:#x}"), "{result} {status}");
     }
     let places = [
         ("unaligned", WINDOW + 8),
-        ("zero", 0),
         ("40_bits", (1 << 40) - 4096),
         ("behind_40_bits", 1 << 40),
         ("48_bits", 1 << 47),
@@ -394,143 +382,6 @@ fn unmapping() {
     );
     let replace = grant(op::UNMAP_AND_REPLACE, [0_u8; 24]);
     replace.say(format_args!("grant.unmap_and_replace"));
-}
-
-const fn frame_end(at: u64, offset: u16) -> CopyEnd {
-    CopyEnd {
-        place: frame(at),
-        domid: DomId::SELF,
-        offset,
-    }
-}
-
-const fn grant_end(gref: u32, dom: DomId, offset: u16) -> CopyEnd {
-    CopyEnd {
-        place: gref as u64,
-        domid: dom,
-        offset,
-    }
-}
-
-fn copy(source: CopyEnd, dest: CopyEnd, len: u16, flags: u16) -> (i64, i16) {
-    let structure = Copy {
-        source,
-        dest,
-        len,
-        flags,
-        status: 0x77,
-    };
-    let reply = grant(op::COPY, structure.to_bytes());
-    (reply.result, Copy::from_bytes(&reply.after).status)
-}
-
-fn copying() {
-    store64(GRANTED, 0xabcd);
-    store64(OTHER, 0);
-    let own = |at| frame_end(at, 0);
-    say!(
-        "grant.copy.frames",
-        "{:?} {:#x}",
-        copy(own(GRANTED), own(OTHER), 8, 0),
-        load64(OTHER)
-    );
-    store64(OTHER, 0);
-    for (name, dom) in DOMAINS {
-        let from = copy(grant_end(GREF, dom, 0), own(OTHER), 8, 1);
-        let to = copy(own(OTHER), grant_end(GREF, dom, 8), 8, 2);
-        let both = copy(grant_end(GREF, dom, 0), grant_end(GREF, dom, 16), 8, 3);
-        say!(@ format_args!("grant.copy.of.{name}"), "{from:?} {to:?} {both:?}");
-        let frame = CopyEnd {
-            place: frame(GRANTED),
-            domid: dom,
-            offset: 0,
-        };
-        let from = copy(frame, own(OTHER), 8, 0);
-        say!(@ format_args!("grant.copy.frame_of.{name}"), "{from:?}");
-    }
-    say!(
-        "grant.copy.result",
-        "{:#x} {:#x}, flags {:#x}",
-        load64(GRANTED + 8),
-        load64(GRANTED + 16),
-        flags_of(GREF)
-    );
-    for flags in [4, 8, 0x8000, u16::MAX] {
-        let result = copy(own(GRANTED), own(OTHER), 8, flags);
-        say!(@ format_args!("grant.copy.flags.{flags:#x}"), "{result:?}");
-    }
-    let places = [
-        ("nothing", UNMAPPED),
-        ("uart", abi::arm::VPL011.start()),
-        ("zero", 0),
-        ("far", 1 << 47),
-        ("table", GRANT_TABLE.start()),
-        ("behind_ram", RAM_BANK_0.start() + (64 << 20)),
-    ];
-    for (name, at) in places {
-        let from = copy(own(at), own(OTHER), 8, 0);
-        let to = if name == "table" {
-            (0, 0)
-        } else {
-            copy(own(OTHER), own(at), 8, 0)
-        };
-        say!(@ format_args!("grant.copy.frame_at.{name}"), "{from:?} {to:?}");
-    }
-    let last = CopyEnd {
-        place: u64::MAX,
-        ..own(0)
-    };
-    say!(
-        "grant.copy.last_frame",
-        "{:?} {:?}",
-        copy(last, own(OTHER), 8, 0),
-        copy(own(OTHER), last, 8, 0)
-    );
-    set_entry(
-        GREF + 1,
-        entry::PERMIT_ACCESS | entry::READONLY,
-        OWN,
-        GRANTED,
-    );
-    let readonly = grant_end(GREF + 1, OWN, 0);
-    say!(
-        "grant.copy.readonly",
-        "{:?} {:?}",
-        copy(readonly, own(OTHER), 8, 1),
-        copy(own(OTHER), readonly, 8, 2)
-    );
-    let missing = grant_end(GREF + 2, OWN, 0);
-    let beyond = grant_end(u32::MAX, OWN, 0);
-    say!(
-        "grant.copy.missing",
-        "{:?} {:?}",
-        copy(missing, own(OTHER), 8, 1),
-        copy(beyond, own(OTHER), 8, 1)
-    );
-}
-
-fn copy_limits() {
-    for (from, to, len) in [
-        (0, 0, 0),
-        (0, 0, 1),
-        (0, 0, 4096),
-        (0, 0, 4097),
-        (1, 0, 4096),
-        (0, 1, 4096),
-        (4095, 4095, 1),
-        (4096, 0, 0),
-        (4096, 0, 1),
-        (0, 4096, 0),
-        (5000, 0, 0),
-        (0, 0, u16::MAX),
-        (u16::MAX, 0, u16::MAX),
-        (u16::MAX, u16::MAX, 1),
-    ] {
-        let result = copy(frame_end(GRANTED, from), frame_end(OTHER, to), len, 0);
-        say!(@ format_args!("grant.copy.part.{from}.{to}.{len}"), "{result:?}");
-        let bad = copy(grant_end(GREF + 2, OWN, from), frame_end(OTHER, to), len, 1);
-        say!(@ format_args!("grant.copy.part_of_bad.{from}.{to}.{len}"), "{bad:?}");
-    }
 }
 
 /// Operations that are not there for such a guest, and batches that end early.

@@ -18,6 +18,7 @@ mod fifo;
 mod forms;
 mod generated_tree;
 mod gic_registers;
+mod grant_copies;
 mod grants;
 mod hypercalls;
 mod identification;

@@ -56,7 +56,7 @@ fn lists() {
     for (index, (op, args)) in (0..).zip(calls) {
         put(entry(index), op, args);
     }
-    for count in [0, 1, 10, 1 << 32, 1 << 32 | 1] {
+    for count in [0, 1, 10] {
         for (index, (op, args)) in (0..).zip(calls) {
             put(entry(index), op, args);
         }

@@ -54,7 +54,7 @@ pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
             bind.port = own(cpu)?.events.lock(&mut cpu.token).bind_ipi(bind.vcpu)?;
             hand_out(cpu, at, &bind.to_bytes(), bind.port)
         }
-        op::BIND_PIRQ => Err(Errno::OpNotSupp),
+        op::BIND_PIRQ => argument::<12>(cpu, at).and(Err(Errno::OpNotSupp)),
         op::CLOSE => {
             let port = OnePort::from_bytes(&argument(cpu, at)?).port;
             close(cpu, port).map(|()| Outcome::Done(0))

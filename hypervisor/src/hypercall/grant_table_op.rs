@@ -11,7 +11,7 @@ use ::grant::{
 use abi::grant::{
     self, Copy, GetVersion, GrantStatus, Map, QuerySize, SetVersion, SetupTable, Unmap, op,
 };
-use abi::{Errno, Gfn, PAGE_SHIFT, Pa};
+use abi::{DomId, Errno, Gfn, PAGE_SHIFT, Pa};
 use stage2::{Attributes, Execute};
 
 use super::add_to_physmap::grow_to;
@@ -42,9 +42,11 @@ pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
         op::SETUP_TABLE | op::QUERY_SIZE => Err(Errno::Inval),
         op::SET_VERSION => {
             let mut wanted = SetVersion::from_bytes(&argument(cpu, at)?);
-            wanted.version = set_version(wanted.version)?;
+            let result = set_version(wanted.version);
+            // Refused or not, the guest learns the version in effect.
+            wanted.version = VERSION;
             guest_memory::write(cpu, at, &wanted.to_bytes())?;
-            DONE
+            result.and(DONE)
         }
         op::GET_VERSION => {
             let mut wanted = GetVersion::from_bytes(&argument(cpu, at)?);
@@ -255,6 +257,12 @@ fn hold(
             page.map(|page| (page, None)).ok_or(GrantStatus::BadPage)
         }
         CopyPlace::Granted { granter, gref } => {
+            // As on Xen, a copy takes `DOMID_SELF` for the caller, a mapping does not.
+            let granter = if granter == DomId::SELF {
+                domain.id
+            } else {
+                granter
+            };
             let (pin, page) = grants::pin(cpu, granter, gref, domain.id, access, Page::clone)?;
             Ok((page, Some(pin)))
         }
@@ -276,7 +284,7 @@ fn move_bytes(
 
 fn setup_table(cpu: &mut Cpu<'_>, at: u64) -> Result {
     let mut wanted = SetupTable::from_bytes(&argument(cpu, at)?);
-    let result = match own_by_id(cpu, wanted.dom) {
+    let mut result = match own_by_id(cpu, wanted.dom) {
         Ok(domain) => grow_to(&mut domain.control.lock(&mut cpu.token), wanted.nr_frames)?,
         Err(Errno::Perm) => Err(GrantStatus::PermissionDenied),
         Err(_) => Err(GrantStatus::BadDomain),
@@ -289,9 +297,12 @@ fn setup_table(cpu: &mut Cpu<'_>, at: u64) -> Result {
                 .grants
                 .frame_gfn(index);
             // A frame that is mapped nowhere has no number.
-            let number = gfn.map_or(u64::MAX >> PAGE_SHIFT, |gfn| gfn.0);
+            let number = gfn.map_or(u64::MAX, |gfn| gfn.0);
             let place = wanted.frame_list.wrapping_add(u64::from(index) * 8);
-            guest_memory::write(cpu, place, &number.to_le_bytes())?;
+            if guest_memory::write(cpu, place, &number.to_le_bytes()).is_err() {
+                result = Err(GrantStatus::BadVirtAddr);
+                break;
+            }
         }
     }
     wanted.status = status_of(&result);

@@ -24,7 +24,16 @@ pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
         }
         op::ADD_TO_PHYSMAP_BATCH => add_to_physmap::batch(cpu, done, arguments),
         // The others are never continued.
-        _ if done != 0 && operation <= op::ACQUIRE_RESOURCE => Err(Errno::Inval),
+        op::MAXIMUM_RAM_PAGE
+        | op::CURRENT_RESERVATION
+        | op::MAXIMUM_RESERVATION
+        | op::ADD_TO_PHYSMAP
+        | op::MAXIMUM_GPFN
+        | op::REMOVE_FROM_PHYSMAP
+            if done != 0 =>
+        {
+            Err(Errno::Inval)
+        }
         op::MAXIMUM_RAM_PAGE => Ok(Outcome::Done(own(cpu)?.interface.ram_end >> PAGE_SHIFT)),
         op::CURRENT_RESERVATION => of_domain(cpu, at, |memory| {
             (memory.bytes() / PAGE_SIZE).saturating_sub(memory.given_up)

@@ -7,6 +7,7 @@ mod calls;
 mod crowd;
 mod devices;
 mod ending;
+mod event_answers;
 mod event_channels;
 mod event_lives;
 mod event_races;

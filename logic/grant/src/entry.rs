@@ -2,7 +2,7 @@
 //! `struct grant_entry_v1`).
 
 use abi::grant::GrantStatus;
-use abi::grant::entry::{PERMIT_ACCESS, READING, READONLY, SIZE, TYPE_MASK, WRITING};
+use abi::grant::entry::{PERMIT_ACCESS, READING, READONLY, SIZE, SUB_PAGE, TYPE_MASK, WRITING};
 use abi::{DomId, Gfn};
 
 use crate::pins::Access;
@@ -51,7 +51,8 @@ impl<'a, S: SharedFrame> Entry<'a, S> {
         let mut header = self.frame.load32(self.offset);
         for _ in 0..TRIES {
             let (flags, domain) = (header as u16, DomId((header >> 16) as u16));
-            let is_granted = flags & TYPE_MASK == PERMIT_ACCESS && domain == to;
+            // A part of a page cannot be granted in version 1: whoever means it grants nothing.
+            let is_granted = flags & (TYPE_MASK | SUB_PAGE) == PERMIT_ACCESS && domain == to;
             if !is_granted || access == Access::Write && flags & READONLY != 0 {
                 return Err(GrantStatus::GeneralError);
             }

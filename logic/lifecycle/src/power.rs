@@ -13,6 +13,8 @@ use crate::{Domain, DomainState, Effects, Reason};
 pub enum PsciError {
     /// No such vCPU, or an argument is wrong.
     InvalidParameters,
+    /// The entry address is none for AArch64.
+    InvalidAddress,
     /// Other vCPUs are not off.
     Denied,
     /// The vCPU is on.
@@ -29,6 +31,7 @@ impl PsciError {
     pub const fn code(self) -> Option<i32> {
         match self {
             Self::InvalidParameters => Some(psci::INVALID_PARAMETERS),
+            Self::InvalidAddress => Some(psci::INVALID_ADDRESS),
             Self::Denied => Some(psci::DENIED),
             Self::AlreadyOn => Some(psci::ALREADY_ON),
             Self::OnPending => Some(psci::ON_PENDING),
@@ -200,6 +203,6 @@ fn check_entry(entry: u64) -> Result<(), PsciError> {
     if entry & T32 == 0 {
         Ok(())
     } else {
-        Err(PsciError::InvalidParameters)
+        Err(PsciError::InvalidAddress)
     }
 }

@@ -87,6 +87,10 @@ pub(crate) enum Kernel {
     Ping,
     /// Debian's with the drivers for event channels and grants, and the program `linux-pong`.
     LinuxPong,
+    /// The bare-metal guest `guests/hibernate`.
+    Hibernate,
+    /// The bare-metal guest `guests/random`.
+    Random,
 }
 
 /// A change of one domain's node.

@@ -185,5 +185,7 @@ fn system(paths: &Paths, kernel: Kernel) -> Result<System> {
         Kernel::Hello => System::bare(paths, Toolchain::find_or_install()?, "hello"),
         Kernel::Ping => System::bare(paths, Toolchain::find_or_install()?, "ping"),
         Kernel::LinuxPong => System::debian_with_pong(paths, Toolchain::find_or_install()?),
+        Kernel::Hibernate => System::bare(paths, Toolchain::find_or_install()?, "hibernate"),
+        Kernel::Random => System::bare(paths, Toolchain::find_or_install()?, "random"),
     }
 }

@@ -2,7 +2,7 @@
 
 use abi::grant::GrantStatus::{BadGntref, BadPage, GeneralError};
 use abi::grant::entry::{
-    ACCEPT_TRANSFER, INVALID, PERMIT_ACCESS, READING, READONLY, TRANSITIVE, WRITING,
+    ACCEPT_TRANSFER, INVALID, PERMIT_ACCESS, READING, READONLY, SUB_PAGE, TRANSITIVE, WRITING,
 };
 use abi::{DomId, Errno, Gfn};
 
@@ -43,6 +43,7 @@ fn an_entry_must_grant_what_is_asked_for() {
         (INVALID, USER, Read, Err(GeneralError)),
         (ACCEPT_TRANSFER, USER, Read, Err(GeneralError)),
         (TRANSITIVE, USER, Read, Err(GeneralError)),
+        (PERMIT_ACCESS | SUB_PAGE, USER, Read, Err(GeneralError)),
     ] {
         let mut bench = Bench::new();
         bench.frame.grant(5, to, flags, 10);
