@@ -27,6 +27,14 @@ pub(crate) fn attempt(what: impl FnOnce() -> u64) -> Answer {
     }
 }
 
+/// The same where it is of no interest what the value is: 0 stands for any.
+pub(crate) fn attempt_only(what: impl FnOnce() -> u64) -> Answer {
+    match attempt(what) {
+        Answer::Value(_) => Answer::Value(0),
+        exception => exception,
+    }
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

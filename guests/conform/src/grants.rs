@@ -11,7 +11,7 @@ use abi::memory::{self, AddToPhysmap, RemoveFromPhysmap, space};
 use support::call::hypercall;
 
 use crate::{
-    answer::attempt,
+    answer::{attempt, attempt_only},
     ask::{
         DOMAINS, OWN, Reply, UNMAPPED, call, call_with, frame, load32, load64, page, store32,
         store64,
@@ -372,7 +372,7 @@ fn unmapping() {
     say!(
         "grant.remove_from_physmap.then",
         "{}",
-        attempt(|| load64(WINDOW) & 0)
+        attempt_only(|| load64(WINDOW))
     );
     say!(
         "grant.remove_from_physmap.unmap",

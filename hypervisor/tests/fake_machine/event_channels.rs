@@ -261,7 +261,6 @@ fn a_guest_that_cannot_be_told_of_its_port_has_none() {
             [command, UNMAPPED, 0, 0, 0],
         );
         let expected = match command {
-            2 => Errno::OpNotSupp,
             11..=13 if cfg!(not(feature = "fifo-evtchn")) => Errno::NoSys,
             _ => Errno::Fault,
         };
