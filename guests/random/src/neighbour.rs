@@ -10,7 +10,7 @@ const START: u64 = RAM_BANK_0.start() + (16 << 20);
 const BYTES: u64 = 1 << 20;
 /// How late a tick may be, in seconds. The emulator's own threads wait for a CPU of a busy host, so
 /// this is generous: what it finds is a neighbour that stands still.
-const LATE_S: u64 = 10;
+const LATE_S: u64 = 60;
 
 /// Looks for ever.
 pub(crate) fn watch() -> ! {
