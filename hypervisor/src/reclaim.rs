@@ -21,7 +21,7 @@ use crate::system::System;
 
 /// Bytes zeroed in one go.
 const ZERO_BYTES: u64 = 64 << 10;
-/// Table entries looked at in one go.
+/// Table entries looked at in one go, and blocks of uses freed.
 const TABLE_ENTRIES: u32 = 256;
 
 /// How far taking a domain's memory back has come.
@@ -288,6 +288,10 @@ fn zero_banks(life: &mut Life) -> Piece {
     if *done < bank.extent.range().size() {
         bank.extent.zero(*done, ZERO_BYTES);
         *done += ZERO_BYTES.max(PAGE_SIZE);
+        return Piece::More;
+    }
+    // It may be many pieces of the heap, which no one exit is to free.
+    if bank.lent.retire(TABLE_ENTRIES as usize) != 0 {
         return Piece::More;
     }
     *done = 0;

@@ -35,7 +35,7 @@ pub struct Bank {
     /// Pages of the RAM that are mapped nowhere, so that they may be mapped anew.
     pub(super) unused: PageSet,
     /// Pages that others use.
-    pub(super) lent: Lent,
+    pub(crate) lent: Lent,
 }
 
 impl Bank {
@@ -48,7 +48,7 @@ impl Bank {
             changed: vec![0; blocks.div_ceil(64) as usize].into_boxed_slice(),
             unzeroed: vec![0; blocks as usize].into_boxed_slice(),
             unused: PageSet::new(bytes / PAGE_SIZE),
-            lent: Lent::default(),
+            lent: Lent::new(bytes / PAGE_SIZE),
             extent: Arc::new(extent),
         }
     }
