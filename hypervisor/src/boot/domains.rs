@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use ::console::Level;
 use domcfg::{DomainSpec, Enhanced};
+use grant::{Grants, Maptrack};
 use machine::frames::{Frames, Module};
 use machine::gic::Gic;
 use machine::heap::Arena;
@@ -15,12 +16,23 @@ use super::{Early, info};
 use crate::console::Source;
 use crate::domain::build::{Built, Site, build};
 use crate::domain::zeroing::Zeroing;
-use crate::domain::{Domain, channels};
+use crate::domain::{Domain, MAX_GRANT_FRAMES, MAX_MAPPINGS, Page, channels};
 use crate::schedule::MOST_VCPUS;
 use crate::system::HostInterrupts;
 
 /// The size of the heap's growth steps.
 const HEAP_STEP: u64 = 64 << 10;
+/// What a domain's event channels, its grant table and its mappings take of the heap at most.
+const SHARING_BYTES: u64 = 2 << 20;
+/// The part of it for event channels: up to 1023, of 16 bytes each, and handles to their pages.
+const EVENTS_BYTES: u64 = 128 << 10;
+
+// What one domain takes beyond its own room is not there for the others.
+const _: () = {
+    let granted = Grants::<Page, Page>::most_bytes(MAX_GRANT_FRAMES);
+    let mapped = Maptrack::most_bytes(MAX_MAPPINGS);
+    assert!(EVENTS_BYTES + granted + mapped <= SHARING_BYTES);
+};
 
 /// What building gave.
 pub(super) struct BuiltAll {
@@ -143,7 +155,7 @@ fn room(frames: &mut Frames, spec: &DomainSpec, vcpus: usize) -> Result<Arena, &
     // may be some: for them only a domain that knows of them finds much room.
     let shared = match spec.enhanced {
         Enhanced::No => 64 << 10,
-        Enhanced::NoXenstore => (2 << 20) + spec.memory_kib / 4,
+        Enhanced::NoXenstore => SHARING_BYTES + spec.memory_kib / 4,
     };
     let wanted = u64::from(spec.vcpus) * (4 << 10) + spec.memory_kib / 16 + shared;
     let extent = frames.allocate(wanted.next_multiple_of(HEAP_STEP), abi::PAGE_SIZE);

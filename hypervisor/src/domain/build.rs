@@ -115,7 +115,7 @@ pub fn build(
             domain: spec.id,
             max_frames: super::MAX_GRANT_FRAMES,
         }),
-        maptrack: Maptrack::new(MAX_MAPPINGS),
+        maptrack: Maptrack::new(super::MAX_MAPPINGS),
     };
     let domain = Domain {
         id: spec.id,
@@ -143,9 +143,6 @@ pub fn build(
     };
     Ok(Built { domain, entry })
 }
-
-/// Mappings of others' pages that a domain may have, `max_maptrack_frames` of Xen's by default.
-const MAX_MAPPINGS: u32 = 1024 * 128;
 
 fn events(spec: &DomainSpec, memory: &Memory) -> Option<Events<Page>> {
     let config = evtchn::Config {

@@ -36,6 +36,8 @@ pub use page::Page;
 
 /// Frames that a domain's grant table may have.
 pub const MAX_GRANT_FRAMES: u32 = 64;
+/// Mappings of others' pages that a domain may have: what its part of the heap has room for.
+pub const MAX_MAPPINGS: u32 = 32 * 1024;
 
 /// A partition of the machine with a guest in it.
 pub struct Domain {

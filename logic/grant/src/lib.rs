@@ -32,6 +32,9 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+/// What an allocation takes of the heap beside its own bytes, rounding included.
+const ALLOCATION_BYTES: usize = 64;
+
 pub use batch::Batch;
 pub use entry::SharedFrame;
 pub use maptrack::{Handle, Mapping, Maptrack};

@@ -53,6 +53,14 @@ impl Maptrack {
         }
     }
 
+    /// Bytes of the heap that `mappings` mappings take at most.
+    pub const fn most_bytes(mappings: u32) -> u64 {
+        let slots = CHUNK as usize * size_of::<Slot>();
+        // The list of chunks is copied when it grows.
+        let chunk = 2 * size_of::<Box<[Slot]>>() + slots + crate::ALLOCATION_BYTES;
+        mappings.div_ceil(CHUNK) as u64 * chunk as u64
+    }
+
     /// How many mappings there are, those being made included.
     pub fn used(&self) -> u32 {
         self.used

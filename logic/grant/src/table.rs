@@ -56,6 +56,14 @@ impl<S: SharedFrame, F> Grants<S, F> {
         }
     }
 
+    /// Bytes of the heap that a table of `frames` frames takes at most.
+    pub const fn most_bytes(frames: u32) -> u64 {
+        let entries = PER_FRAME as usize * size_of::<Option<Active<F>>>();
+        // The list of frames is copied when it grows.
+        let frame = 2 * size_of::<Frame<S, F>>() + entries + crate::ALLOCATION_BYTES;
+        frames as u64 * frame as u64
+    }
+
     /// Its size now and at most.
     pub fn size(&self) -> Size {
         Size {
