@@ -1,17 +1,13 @@
-//! Two CPUs at event channels and grants, in every order of their locks and atomics: an event is sent
-//! while its channel is closed, reset or bound anew, while its domain ends, while its vCPU starts; a grant
-//! is unmapped while its owner ends.
+//! Two CPUs at event channels, in every order of their locks and atomics: an event is sent
+//! while its channel is closed, reset or bound anew, while its domain ends, while its vCPU starts.
 
 use std::sync::mpsc::channel;
 
 use abi::arm::{EVENT_UPCALL, vcpu_affinity};
 use abi::evtchn::{BindInterdomain, BindIpi, BindVcpu, OnePort, Reset, op};
-use abi::grant::{Map, Unmap, entry, map_flag};
-use abi::hypercall::{EVENT_CHANNEL_OP, GRANT_TABLE_OP, HVC_IMMEDIATE, MEMORY_OP, VCPU_OP};
-use abi::memory::{AddToPhysmap, space};
+use abi::hypercall::{EVENT_CHANNEL_OP, HVC_IMMEDIATE, VCPU_OP};
 use abi::vcpu::RegisterVcpuInfo;
 use abi::{CpuId, DomId, Errno, Ipa, Port, psci};
-use machine::exit::Exit;
 use machine::guest::Guest;
 
 use crate::bench::{ENTRY, Setup, Who};
@@ -24,13 +20,13 @@ const B: Who = (1, 1);
 /// The other domain.
 const OTHER: Who = (2, 0);
 /// Where vCPU `n` has its arguments.
-const fn argument_of((_, vcpu): Who) -> u64 {
+pub(crate) const fn argument_of((_, vcpu): Who) -> u64 {
     ARGUMENT + 64 * vcpu as u64
 }
 /// Where the `vcpu_info` of B is, and A's in the shared info page is copied to.
 const INFO_OF_B: u64 = SHARED + 64;
 
-fn put(pair: &Pair, who: Who, at: u64, bytes: &[u8]) {
+pub(crate) fn put(pair: &Pair, who: Who, at: u64, bytes: &[u8]) {
     pair.machine.enter(CpuId(0));
     let domain = pair.system.domain(DomId(who.0)).unwrap();
     let mut token = pair.machine.token();
@@ -39,7 +35,7 @@ fn put(pair: &Pair, who: Who, at: u64, bytes: &[u8]) {
     assert!(memory.write(Ipa(at), bytes));
 }
 
-fn get<const N: usize>(pair: &Pair, who: Who, at: u64) -> [u8; N] {
+pub(crate) fn get<const N: usize>(pair: &Pair, who: Who, at: u64) -> [u8; N] {
     pair.machine.enter(CpuId(0));
     let domain = pair.system.domain(DomId(who.0)).unwrap();
     let mut token = pair.machine.token();
@@ -50,7 +46,7 @@ fn get<const N: usize>(pair: &Pair, who: Who, at: u64) -> [u8; N] {
 }
 
 /// A hypercall of `who` with a structure.
-fn begin(pair: &Pair, who: Who, number: u64, command: u32, bytes: &[u8]) {
+pub(crate) fn begin(pair: &Pair, who: Who, number: u64, command: u32, bytes: &[u8]) {
     let at = argument_of(who);
     put(pair, who, at, bytes);
     pair.script(who, move |guest: &mut Guest<'_>| {
@@ -80,7 +76,7 @@ fn result(pair: &mut Pair, who: Who) -> i64 {
 }
 
 /// The same, to the end; its result.
-fn call(pair: &mut Pair, who: Who, number: u64, command: u32, bytes: &[u8]) -> i64 {
+pub(crate) fn call(pair: &mut Pair, who: Who, number: u64, command: u32, bytes: &[u8]) -> i64 {
     begin(pair, who, number, command, bytes);
     pair.settle(&[who]);
     result(pair, who)
@@ -296,61 +292,6 @@ fn an_event_is_sent_while_the_domain_that_gets_it_ends() {
     let points = play(&[]);
     // A system for each: some points will do.
     for switch in (1..=points).step_by(7) {
-        play(&[switch]);
-    }
-}
-
-#[test]
-fn a_grant_is_unmapped_while_its_owner_ends() {
-    const WINDOW: u64 = 0x8000_0000;
-    let play = |switches: &[usize]| {
-        let mut pair = Pair::new(connected_domains());
-        pair.settle(&[]);
-        let table = AddToPhysmap {
-            domid: DomId::SELF,
-            space: space::GRANT_TABLE,
-            gpfn: SHARED >> 12,
-            ..AddToPhysmap::default()
-        };
-        let add = abi::memory::op::ADD_TO_PHYSMAP;
-        assert_eq!(call(&mut pair, A, MEMORY_OP, add, &table.to_bytes()), 0);
-        let header = u64::from(entry::PERMIT_ACCESS) | 2 << 16;
-        let word = header | (ENTRY + 0x18_0000) >> 12 << 32;
-        put(&pair, A, SHARED + 9 * 8, &word.to_le_bytes());
-        let wanted = Map {
-            host_addr: WINDOW,
-            flags: map_flag::HOST_MAP,
-            gref: 9,
-            dom: DomId(1),
-            ..Map::default()
-        };
-        let map = abi::grant::op::MAP_GRANT_REF;
-        assert_eq!(
-            call(&mut pair, OTHER, GRANT_TABLE_OP, map, &wanted.to_bytes()),
-            0
-        );
-        let mapped = Map::from_bytes(&get(&pair, OTHER, argument_of(OTHER)));
-        assert_eq!(mapped.status, 0);
-        pair.machine.take_output();
-        let unmap = Unmap {
-            host_addr: WINDOW,
-            handle: mapped.handle,
-            ..Unmap::default()
-        };
-        let command = abi::grant::op::UNMAP_GRANT_REF;
-        begin(&pair, OTHER, GRANT_TABLE_OP, command, &unmap.to_bytes());
-        pair.script(A, |guest: &mut Guest<'_>| -> Option<Exit> {
-            guest.hvc(0, [u64::from(psci::SYSTEM_OFF), 0, 0, 0])
-        });
-        let points = pair.play(switches, [60, 3]);
-        pair.settle(&[OTHER]);
-        let output = pair.machine.take_output();
-        let line = "d1: memory zeroed and given back";
-        assert!(output.contains(line), "{switches:?}: {output}");
-        points
-    };
-    let points = play(&[]);
-    for switch in (1..=points).step_by(11) {
         play(&[switch]);
     }
 }

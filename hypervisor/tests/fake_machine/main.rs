@@ -11,6 +11,7 @@ mod event_answers;
 mod event_channels;
 mod event_lives;
 mod event_races;
+mod grant_races;
 mod guest_copies;
 mod hypercalls;
 mod interface;
