@@ -15,6 +15,8 @@ use crate::run::Cpu;
 const MAX_ORDER: u32 = 5;
 /// Pages changed in one go, and extents looked at: an extent is never left half done.
 const BUDGET: u64 = 32;
+/// Pages that an extent counts for at least, as it may split a block: that fills a table of 512 entries.
+const LEAST: u64 = 4;
 
 #[inline(never)]
 pub(super) fn call(cpu: &mut Cpu<'_>, operation: u32, start: u64, arguments: [u64; 5]) -> Result {
@@ -51,7 +53,7 @@ pub(super) fn call(cpu: &mut Cpu<'_>, operation: u32, start: u64, arguments: [u6
         if !extent(cpu, domain, operation, first, 1 << wanted.extent_order) {
             return Ok(Outcome::Done(index));
         }
-        left = left.saturating_sub(1 << wanted.extent_order);
+        left = left.saturating_sub((1 << wanted.extent_order).max(LEAST));
         index += 1;
     }
     if index == wanted.nr_extents {

@@ -8,7 +8,8 @@ use abi::{DomId, Errno};
 
 use crate::bench::{Bench, ENTRY, Who};
 use crate::xen::{
-    ARGUMENT, ARRAY, SHARED, UNMAPPED, call, failed, get, map_shared_info, operate, put, two, word,
+    ARGUMENT, ARRAY, SHARED, UNMAPPED, begin, call, failed, get, map_shared_info, operate, put,
+    two, word,
 };
 
 const A: Who = (1, 0);
@@ -245,6 +246,26 @@ fn extents_of_several_pages_and_what_is_no_extent() {
         call(&mut bench, A, MEMORY_OP, [begun, UNMAPPED, 0, 0, 0]),
         7
     );
+}
+
+#[test]
+fn each_exit_splits_few_blocks() {
+    let mut bench = two();
+    let first = (ENTRY >> 12) + 0x200;
+    for (index, frame) in (0..).zip(first..first + 40) {
+        put(&mut bench, A, ARRAY + index * 8, &frame.to_le_bytes());
+    }
+    let wanted = Reservation {
+        extent_start: ARRAY,
+        nr_extents: 40,
+        domid: DomId::SELF,
+        ..Reservation::default()
+    };
+    put(&mut bench, A, ARGUMENT, &wanted.to_bytes());
+    let arguments = [op::DECREASE_RESERVATION.into(), ARGUMENT, 0, 0, 0];
+    begin(&mut bench, A, MEMORY_OP, arguments);
+    let command = bench.registers(A, |registers| registers.cpu.register(0));
+    assert_eq!(command >> 6, 8, "each page may be in a block of its own");
 }
 
 #[test]
