@@ -143,11 +143,9 @@ impl<T, R: Rank> Lock<T, R> {
         let _ = held;
         cpu::point();
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
-        // Acquire: pairs with the release in `Guard::drop`.
-        let mut spins = 0;
-        while self.serving.load(Ordering::Acquire) != ticket {
-            cpu::spin(spins);
-            spins = spins.wrapping_add(1);
+        // Acquire, here or in waiting: pairs with the release in `Guard::drop`.
+        if self.serving.load(Ordering::Acquire) != ticket {
+            cpu::wait_for(&self.serving, ticket);
         }
         Guard {
             lock: self,

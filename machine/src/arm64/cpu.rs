@@ -1,7 +1,8 @@
 //! This CPU: its traps, its idle instruction, its identity.
 
 use abi::CpuId;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::arch::asm;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::sysreg::{dsb_nsh, dsb_sy, isb, read, write};
 
@@ -159,10 +160,28 @@ pub(crate) fn init() {
 #[inline(always)]
 pub(crate) fn point() {}
 
-/// Waits a little for another CPU.
-#[inline(always)]
-pub(crate) fn spin(_spins: u32) {
-    core::hint::spin_loop();
+/// Waits until another CPU stores `value` to `word`; what it stored before is seen then. The CPU sleeps
+/// meanwhile: the exclusive load has its monitor watch the word, and a store by another CPU takes that
+/// away, which is an event (Arm ARM B2.12.1, D1.7.2).
+#[cold]
+pub(crate) fn wait_for(word: &AtomicU32, value: u32) {
+    // SAFETY: it reads a word that is borrowed; an exclusive load that no exclusive store follows changes
+    // nothing but this CPU's monitor.
+    unsafe {
+        asm!(
+            // The first time round, the word is looked at without waiting.
+            "sevl",
+            "2:",
+            "wfe",
+            "ldaxr {now:w}, [{word}]",
+            "cmp {now:w}, {value:w}",
+            "b.ne 2b",
+            now = out(reg) _,
+            word = in(reg) word.as_ptr(),
+            value = in(reg) value,
+            options(nostack),
+        );
+    }
 }
 
 /// This CPU's logical number, as it was told when it started.

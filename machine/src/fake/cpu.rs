@@ -26,7 +26,7 @@ pub(crate) fn pend_serror() {
     with_state(|state, cpu| state.cpu(cpu).serror_pending = true);
 }
 
-pub(crate) use super::interleaving::{point, spin};
+pub(crate) use super::interleaving::{point, wait_for};
 
 /// This CPU's logical number.
 pub fn id() -> CpuId {

@@ -4,6 +4,7 @@
 //! the other CPU may go on, as are kicks and entries to guests. A test runs a scene under all
 //! schedules with up to so many switches and finds the orders that go wrong, the same each time.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::vec::Vec;
@@ -106,14 +107,18 @@ pub(crate) fn point() {
     }
 }
 
-/// This CPU waits for another, for the `spins`th time: that one must go on.
+/// This CPU waits until another stores `value` to `word`: that one must go on.
 ///
 /// # Panics
 /// If it waits too long: a deadlock.
-pub(crate) fn spin(spins: u32) {
-    assert!(spins < MOST_SPINS, "a CPU waits for ever");
-    match player() {
-        Some((scene, player)) => scene.point(player, true),
-        None => std::thread::yield_now(),
+pub(crate) fn wait_for(word: &AtomicU32, value: u32) {
+    let mut spins = 0;
+    while word.load(Ordering::Acquire) != value {
+        assert!(spins < MOST_SPINS, "a CPU waits for ever");
+        spins += 1;
+        match player() {
+            Some((scene, player)) => scene.point(player, true),
+            None => std::thread::yield_now(),
+        }
     }
 }
