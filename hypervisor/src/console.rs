@@ -10,8 +10,8 @@ use core::fmt::{self, Write};
 
 use ::console::{
     Decision, Focus, Focused, FocusedPrefix, Input, LINE_MAX, Level, LineAssembler, Now, Origin,
-    OutputRing, Prefix, RateLimit, Screen, Sink, Stamp, Switched, Terminal, Text, Thresholds,
-    Timestamps, Writer,
+    OutputRing, Prefix, RateLimit, Screen, Sink, Stamp, Suppressed, Switched, Terminal, Text,
+    Thresholds, Timestamps, Writer,
 };
 use machine::timer;
 use machine::uart::{Uart, WantRoom};
@@ -30,6 +30,13 @@ pub enum Source {
     Host(Level),
     /// About what a vCPU did.
     Guest(Level, DomId, VcpuId),
+}
+
+/// The right to print one message.
+#[must_use]
+pub struct Admitted {
+    prefix: Prefix,
+    suppressed: Suppressed,
 }
 
 /// How messages look and which appear.
@@ -174,6 +181,15 @@ impl Console {
 
     /// Prints a message if its level passes: whole lines, each with its prefix.
     pub fn print(&mut self, source: Source, message: fmt::Arguments<'_>) {
+        if let Some(admitted) = self.admit(source) {
+            self.print_admitted(admitted, message);
+        }
+    }
+
+    /// Whether a message from `source` appears now, decided before anybody composes it. It counts as
+    /// printed, or as one more that was held back.
+    #[inline]
+    pub fn admit(&mut self, source: Source) -> Option<Admitted> {
         let now_ns = self.elapsed_ns();
         let (decision, prefix) = match source {
             Source::Host(level) => (
@@ -189,12 +205,20 @@ impl Console {
                 )
             }
         };
-        if let Decision::Print(suppressed) = decision {
-            if suppressed.0 > 0 {
-                self.line(prefix, format_args!("{suppressed}\n"));
-            }
-            self.line(prefix, message);
+        match decision {
+            Decision::Print(suppressed) => Some(Admitted { prefix, suppressed }),
+            Decision::Drop => None,
         }
+    }
+
+    /// Prints a message that [`Self::admit`] let through.
+    #[cold]
+    pub fn print_admitted(&mut self, admitted: Admitted, message: fmt::Arguments<'_>) {
+        let Admitted { prefix, suppressed } = admitted;
+        if suppressed.0 > 0 {
+            self.line(prefix, format_args!("{suppressed}\n"));
+        }
+        self.line(prefix, message);
     }
 
     /// Prints whatever the thresholds are: answers to keys, and what the user must know.

@@ -6,7 +6,7 @@ use vgic::Level;
 use vuart::Vuart;
 
 use crate::arch::arm64::instruction;
-use crate::console::Flow;
+use crate::console::{Admitted, Flow};
 use crate::domain::{Domain, Emulated, Unmapped};
 use crate::guest_memory::{self, Need, Refused};
 use crate::run::{Cpu, Next};
@@ -131,17 +131,28 @@ fn nothing_there(
 
 #[cold]
 fn refuse(cpu: &mut Cpu<'_>, abort: &DataAbort) -> Next {
+    if let Some(admitted) = cpu.admit(::console::Level::Warning) {
+        say_refused(cpu, abort, admitted);
+    }
+    cpu.inject_data_abort(abort.virtual_address);
+    Next::Run
+}
+
+#[cold]
+#[inline(never)]
+fn say_refused(cpu: &mut Cpu<'_>, abort: &DataAbort, admitted: Admitted) {
     let direction = match abort.transfer().map(|transfer| transfer.direction()) {
         Some(Direction::Read) => "read",
         Some(Direction::Write) => "write",
         None => "access",
     };
-    cpu.report(format_args!(
-        "{direction} at {}, syndrome {:#x}: nothing is there\n",
-        abort.address, abort.syndrome
-    ));
-    cpu.inject_data_abort(abort.virtual_address);
-    Next::Run
+    cpu.say(
+        admitted,
+        format_args!(
+            "{direction} at {}, syndrome {:#x}: nothing is there\n",
+            abort.address, abort.syndrome
+        ),
+    );
 }
 
 /// Ends an emulated access: the loaded value, and on behind the instruction.

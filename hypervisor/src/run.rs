@@ -18,7 +18,7 @@ use vgic::Effect;
 
 use crate::arch::arm64::identification::Identification;
 use crate::arch::arm64::{calls, sysreg};
-use crate::console::Source;
+use crate::console::{Admitted, Source};
 use crate::domain::{Domain, Life, Registers, Slot};
 use crate::guest_memory::{Need, Refused};
 use crate::statistics::Cause;
@@ -240,13 +240,30 @@ impl<'s> Cpu<'s> {
     /// Says what the resident guest did, in one line, if `level` and the limits allow.
     #[cold]
     pub fn remark(&mut self, level: Level, what: fmt::Arguments<'_>) {
+        if let Some(admitted) = self.admit(level) {
+            self.say(admitted, what);
+        }
+    }
+
+    /// Whether a remark of `level` about the resident guest appears now: what is held back is not even
+    /// composed. Goes to [`Self::say`].
+    #[inline(never)]
+    pub fn admit(&mut self, level: Level) -> Option<Admitted> {
+        let resident = self.resident.as_ref()?;
+        let source = Source::Guest(level, resident.domain.id, resident.slot.id);
+        self.system.console.lock(&mut self.token).admit(source)
+    }
+
+    /// Says what was admitted about the resident guest, in one line.
+    #[cold]
+    pub fn say(&mut self, admitted: Admitted, what: fmt::Arguments<'_>) {
         let Some(resident) = &self.resident else {
             return;
         };
         let pc = resident.registers.cpu.pc();
-        let source = Source::Guest(level, resident.domain.id, resident.slot.id);
-        self.system
-            .log(&mut self.token, source, format_args!("pc {pc:#x}: {what}"));
+        let message = format_args!("pc {pc:#x}: {what}");
+        let mut console = self.system.console.lock(&mut self.token);
+        console.print_admitted(admitted, message);
     }
 
     /// The resident guest's registers.

@@ -8,7 +8,7 @@ use abi::{CpuId, IntId, VcpuId, VcpuSet};
 use machine::atomic::{Ordering, fence};
 
 use machine::gic::{Active, Gic, Underflow};
-use vgic::{Cause, Effect, ListRegister, MAX_LIST_REGISTERS, Quick};
+use vgic::{Cause, Effect, Flushed, ListRegister, MAX_LIST_REGISTERS, Quick};
 
 use super::{Cpu, Next};
 use crate::domain::{Changed, Domain, Emulated};
@@ -322,6 +322,25 @@ fn flush(
     write_if_due(system, cpu, devices, vcpu, effect)
 }
 
+/// As many as most machines have: clearing room for more costs more than filling those.
+const USUAL_LIST_REGISTERS: u8 = 4;
+
+/// Fills as many list registers as are used, and empties the first `stale` of the others.
+#[inline]
+fn write_flushed(
+    system: &System,
+    devices: &mut Emulated,
+    vcpu: VcpuId,
+    stale: u8,
+    registers: &mut [ListRegister],
+) -> Flushed {
+    let flushed = devices.vgic.flush(vcpu, registers);
+    for (index, register) in (0..stale.max(flushed.used)).zip(registers) {
+        system.gic.write_list_register(index, register.0);
+    }
+    flushed
+}
+
 /// Fills the resident vCPU's list registers from the model; the first `stale` may hold something.
 pub(super) fn write_out(
     system: &System,
@@ -330,11 +349,13 @@ pub(super) fn write_out(
     vcpu: VcpuId,
     stale: u8,
 ) -> VcpuSet {
-    let mut registers = [ListRegister(0); MAX_LIST_REGISTERS as usize];
-    let flushed = devices.vgic.flush(vcpu, &mut registers);
-    for (index, register) in (0..stale.max(flushed.used)).zip(&registers) {
-        system.gic.write_list_register(index, register.0);
-    }
+    let flushed = if system.gic.list_registers() <= USUAL_LIST_REGISTERS {
+        let mut registers = [ListRegister(0); USUAL_LIST_REGISTERS as usize];
+        write_flushed(system, devices, vcpu, stale, &mut registers)
+    } else {
+        let mut registers = [ListRegister(0); MAX_LIST_REGISTERS as usize];
+        write_flushed(system, devices, vcpu, stale, &mut registers)
+    };
     system.gic.set_underflow(if flushed.more {
         Underflow::Notify
     } else {

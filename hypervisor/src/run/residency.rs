@@ -11,7 +11,6 @@ use machine::gic::{Active, Underflow};
 use machine::lock::{Control, Token};
 use machine::timer;
 use sched::VcpuKey;
-use vgic::MAX_LIST_REGISTERS;
 
 use super::list_registers::{read_back, write_out};
 use super::{Cpu, Next, Resident, earlier};
@@ -110,8 +109,8 @@ impl Cpu<'_> {
         fence(Ordering::SeqCst);
         let (wake, in_flight) = {
             let mut devices = domain.devices.lock(&mut self.token);
-            let most = self.system.gic.list_registers().min(MAX_LIST_REGISTERS);
-            let wake = write_out(self.system, self.shared.id, &mut devices, vcpu, most);
+            // Who left emptied all that it had used, as the CPU did when it came up.
+            let wake = write_out(self.system, self.shared.id, &mut devices, vcpu, 0);
             (wake, devices.vgic.timer_in_flight(vcpu))
         };
         if in_flight {

@@ -20,6 +20,10 @@ const CNTP_CTL_EL0: Sysreg = Sysreg::new(3, 3, 14, 2, 1);
 const CNTP_CVAL_EL0: Sysreg = Sysreg::new(3, 3, 14, 2, 2);
 const OSLSR_EL1: Sysreg = Sysreg::new(2, 0, 1, 1, 4);
 
+/// What `ACTLR_EL1` reads as: the implementation defined control register has no bit that a guest may
+/// set.
+const NO_CONTROL: u64 = 0;
+
 /// What a trapped access comes to.
 enum Outcome {
     /// A read gives this; a write is done.
@@ -37,6 +41,10 @@ pub fn emulate(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
         (register, Direction::Read) => match cpu.identification.of(register) {
             Some(value) => {
                 finish(cpu, access, value);
+                Next::Run
+            }
+            None if register == ACTLR_EL1 => {
+                finish(cpu, access, NO_CONTROL);
                 Next::Run
             }
             None => emulate_seldom(cpu, access),
@@ -94,8 +102,6 @@ fn finish(cpu: &mut Cpu<'_>, access: SysregAccess, value: u64) {
 
 fn read(register: Sysreg) -> Outcome {
     match register {
-        // The implementation defined control register has no bit that a guest may set.
-        ACTLR_EL1 => Outcome::Done(0),
         ICC_SRE_EL1 => Outcome::Done(7),
         // The OS lock is implemented and never locked.
         OSLSR_EL1 => Outcome::Done(1 << 3),
