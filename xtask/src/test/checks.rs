@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    bench, command, headers,
+    bench, command, conform, guest_files, headers,
     image::{self, Features, Profile},
     paths::Paths,
     toolchain::{self, Toolchain},
@@ -28,7 +28,7 @@ pub(super) const BEFORE: [(&str, Check); 9] = [
 ];
 
 /// The steps behind them.
-pub(super) const AFTER: [(&str, Check); 1] = [("bench-check", bench_check)];
+pub(super) const AFTER: [(&str, Check); 2] = [("conform", conform), ("bench-check", bench_check)];
 
 /// What the feature `fifo-evtchn` consists of: the crates that have it.
 const WITH_FIFO: [&str; 4] = ["-p", "evtchn", "-p", "hypervisor"];
@@ -145,6 +145,25 @@ fn fifo_code(image: &image::Image) -> Result<Vec<&'static str>> {
     let elf = fs::read(&image.elf).with_context(|| image.elf.display().to_string())?;
     let has = |name: &str| elf.windows(name.len()).any(|part| part == name.as_bytes());
     Ok(FIFO_CODE.into_iter().filter(|name| has(name)).collect())
+}
+
+/// What a guest is answered beside Xen: no difference but the accepted ones, and each of those there.
+fn conform(paths: &Paths) -> Result<()> {
+    if let Err(error) = guest_files::xen(paths) {
+        println!(
+            "SKIPPED: answers are not compared with Xen's, which cannot be fetched: {error:#}"
+        );
+        return Ok(());
+    }
+    let plan = conform::Plan {
+        only: None,
+        shown: conform::Shown::Unexpected,
+    };
+    if conform::run(paths, &plan)? {
+        Ok(())
+    } else {
+        bail!("answers differ from Xen's otherwise than docs/conform/accepted.toml says")
+    }
 }
 
 /// No operation takes more than 3 % more instructions than the committed table says.
