@@ -352,6 +352,7 @@ fn interface(guests: u32, is_enhanced: bool, permits: &[String]) -> Vec<Edit> {
         .map(|domain| Edit {
             domain,
             remove: Vec::new(),
+            bootargs: None,
             set: set.clone(),
             ends: Vec::new(),
         })

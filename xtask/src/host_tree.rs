@@ -30,13 +30,15 @@ pub(crate) struct Domain {
     pub(crate) bootargs: String,
 }
 
-/// A change of a domain's node, to make it wrong on purpose.
+/// A change of a domain's node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Edit {
     /// Which domain, from 1 on.
     pub(crate) domain: usize,
     /// Properties to remove.
     pub(crate) remove: Vec<String>,
+    /// Its whole command line, which its kernel's node has.
+    pub(crate) bootargs: Option<String>,
     /// Properties to set, with their bytes.
     pub(crate) set: Vec<(String, Vec<u8>)>,
     /// Ends of static event channels to add.
@@ -112,6 +114,13 @@ impl Edit {
         }
         for (name, value) in &self.set {
             set(node, name, value.clone())?;
+        }
+        if let Some(bootargs) = &self.bootargs {
+            let kernel = node
+                .children_mut()
+                .find(|child| kind_of(*child) == Some(ModuleKind::Kernel))
+                .context("no kernel to give a command line")?;
+            set(kernel, "bootargs", bootargs.as_str())?;
         }
         for end in &self.ends {
             let mut channel = DeviceTreeNode::new(format!("channel{}", end.port))?;

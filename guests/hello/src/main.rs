@@ -3,85 +3,88 @@
 #![no_std]
 #![no_main]
 
-mod cpu;
-mod device_tree;
-mod uart;
+use core::{arch::asm, fmt::Write, sync::atomic::Ordering::Relaxed};
 
-use core::{arch::global_asm, fmt::Write, panic::PanicInfo};
+use abi::psci;
+use support::{call, cpu, read_register, timer, tree::Tree, uart::Uart};
 
-use uart::Uart;
-
-global_asm!(include_str!("entry.s"));
-
-/// In no bank of RAM and no device of a guest's (Xen, public/arch-arm.h).
-const UNMAPPED: usize = 0x0900_0000;
+/// In no bank of RAM and no device of a guest's (Xen, public/arch-arm.h), nor where the emulated
+/// machine has a device that a direct-mapped guest has.
+const UNMAPPED: u64 = 0x0a80_0000;
 
 const HELP: &str = "keys: t ticks, x unmapped address, u undefined register, p power off, r reset";
 
 /// Called by the entry code with the address of the guest's device tree.
 #[unsafe(no_mangle)]
 extern "C" fn guest_main(tree: usize) -> ! {
-    let mut uart = Uart::new();
     // SAFETY: the boot protocol passes the address of a device tree in memory that is ours.
-    let tree = unsafe { device_tree::DeviceTree::at(tree) };
-    let bootargs = tree.bootargs().unwrap_or("no bootargs");
-    let name = bootargs
-        .split(' ')
-        .find_map(|word| word.strip_prefix("hostname="));
-    let _ = writeln!(uart, "hello from {}", name.unwrap_or(bootargs));
-    let _ = writeln!(uart, "{HELP}");
+    let bootargs = match unsafe { Tree::at(tree) }.bootargs() {
+        "" => "no bootargs",
+        bootargs => bootargs,
+    };
+    let mut words = bootargs.split(' ');
+    let name = words.find_map(|word| word.strip_prefix("hostname="));
+    let _ = writeln!(Uart, "hello from {}", name.unwrap_or(bootargs));
+    let _ = writeln!(Uart, "{HELP}");
     loop {
-        obey(&mut uart);
+        obey(Uart.receive());
     }
 }
 
-/// Waits for one key and does what it says.
-fn obey(uart: &mut Uart) {
-    match uart.read() {
+/// Does what `key` says; one that says nothing is echoed.
+fn obey(key: u8) {
+    match key {
         b't' => {
-            let _ = writeln!(uart, "ticks: {}", cpu::tenths_of_a_second());
+            let tenths = timer::virtual_count() / (timer::frequency() / 10).max(1);
+            let _ = writeln!(Uart, "ticks: {tenths}");
         }
         b'x' => {
-            let value = cpu::read_word(UNMAPPED);
-            let _ = writeln!(uart, "unmapped address read: {value:#x}");
+            let value = provoke(|| read_word(UNMAPPED));
+            let _ = writeln!(Uart, "unmapped address read: {value:#x}");
         }
         b'u' => {
-            cpu::read_undefined_register();
-            let _ = writeln!(uart, "undefined register read");
+            provoke(|| read_register!("s3_7_c15_c15_7"));
+            let _ = writeln!(Uart, "undefined register read");
         }
         b'p' => {
-            let _ = writeln!(uart, "power off");
-            cpu::hypervisor_call(abi::psci::SYSTEM_OFF);
+            let _ = writeln!(Uart, "power off");
+            call::power_off();
         }
         b'r' => {
-            let _ = writeln!(uart, "reset");
-            cpu::hypervisor_call(abi::psci::SYSTEM_RESET);
+            let _ = writeln!(Uart, "reset");
+            call::smccc(u64::from(psci::SYSTEM_RESET), [0; 3]);
         }
         b'h' => {
-            let _ = writeln!(uart, "{HELP}");
+            let _ = writeln!(Uart, "{HELP}");
         }
         b'\r' => {
-            let _ = writeln!(uart);
+            let _ = writeln!(Uart);
         }
-        byte => uart.write(byte),
+        byte => Uart.send(byte),
     }
 }
 
-/// Called by the vectors; gives the address to go on at, after the instruction that failed.
-#[unsafe(no_mangle)]
-extern "C" fn guest_exception(syndrome: u64, fault: u64, instruction: u64) -> u64 {
-    let mut uart = Uart::new();
-    let _ = writeln!(
-        uart,
-        "exception: esr {syndrome:#010x} far {fault:#x} elr {instruction:#x}"
-    );
-    instruction.wrapping_add(4)
+/// Does `what`, which may be an exception that is skipped, and tells of it.
+fn provoke(what: impl FnOnce() -> u64) -> u64 {
+    let block = cpu::block(0);
+    let before = block.sync_count.load(Relaxed);
+    let value = what();
+    if block.sync_count.load(Relaxed) != before {
+        let _ = writeln!(
+            Uart,
+            "exception: esr {:#010x} far {:#x} elr {:#x}",
+            block.syndrome.load(Relaxed),
+            block.fault_address.load(Relaxed),
+            block.return_address.load(Relaxed),
+        );
+    }
+    value
 }
 
-#[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    let _ = writeln!(Uart::new(), "guest {info}");
-    loop {
-        cpu::hypervisor_call(abi::psci::SYSTEM_OFF);
-    }
+/// Reads a word where there may be nothing.
+fn read_word(address: u64) -> u64 {
+    let mut value = 0xffff_ffff_u64;
+    // SAFETY: a load that fails is skipped and leaves the register as it was.
+    unsafe { asm!("ldr {0:w}, [{1}]", inout(reg) value, in(reg) address) };
+    value
 }

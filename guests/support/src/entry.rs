@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use crate::{call, cpu};
+use crate::{call, cpu, tree::Tree, uart};
 
 /// Registers as the first instruction found them.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub fn record() -> &'static EntryRecord {
 #[unsafe(no_mangle)]
 extern "C" fn support_start(tree: usize) -> ! {
     cpu::enter(0);
+    // SAFETY: the boot protocol passes the address of a device tree in memory that is ours.
+    uart::find(&unsafe { Tree::at(tree) });
     // SAFETY: every guest defines it, as the crate's head says.
     unsafe { guest_main(tree) }
 }

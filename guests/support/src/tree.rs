@@ -76,6 +76,31 @@ impl Tree {
         text.unwrap_or("").trim_end_matches('\0')
     }
 
+    /// The address of the first device that is compatible with `wanted`. It is to be a child of the
+    /// root, where addresses are two cells.
+    pub fn address_of(&self, wanted: &str) -> Option<u64> {
+        let (mut is_it, mut address) = (false, None);
+        for item in self.walk() {
+            match item {
+                Item::Node(_) => (is_it, address) = (false, None),
+                Item::Property("compatible", value) => {
+                    is_it = value
+                        .split(|&byte| byte == 0)
+                        .any(|name| name == wanted.as_bytes());
+                }
+                Item::Property("reg", value) => {
+                    let bytes = value.first_chunk::<8>();
+                    address = bytes.map(|&bytes| u64::from_be_bytes(bytes));
+                }
+                Item::Property(..) | Item::End => {}
+            }
+            if is_it && address.is_some() {
+                return address;
+            }
+        }
+        None
+    }
+
     /// How many vCPUs there are.
     pub fn cpus(&self) -> usize {
         self.walk()

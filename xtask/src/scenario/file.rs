@@ -58,6 +58,8 @@ pub(crate) struct MachineSpec {
     pub(crate) gic: u8,
     pub(crate) cpu: String,
     pub(crate) cpus: u32,
+    /// Options of QEMU's, behind all others.
+    pub(crate) qemu: Vec<String>,
 }
 
 /// The guests, all alike.
@@ -101,6 +103,8 @@ pub(crate) struct Change {
     pub(crate) domain: u32,
     /// Boots this instead of what the others boot.
     pub(crate) kernel: Option<Kernel>,
+    /// Its whole command line.
+    pub(crate) bootargs: Option<String>,
     /// Properties to remove.
     #[serde(default)]
     pub(crate) remove: Vec<String>,
@@ -149,6 +153,7 @@ impl Default for MachineSpec {
             gic: 3,
             cpu: "cortex-a57".into(),
             cpus: 2,
+            qemu: Vec::new(),
         }
     }
 }
@@ -247,6 +252,7 @@ impl Scenario {
             let end = |domain: u32, port: u32, handle: u32, peer: u32| Edit {
                 domain: domain as usize,
                 remove: Vec::new(),
+                bootargs: None,
                 set: Vec::new(),
                 ends: vec![ChannelEnd { port, handle, peer }],
             };
@@ -268,6 +274,7 @@ impl TryFrom<&Change> for Edit {
         Ok(Self {
             domain: change.domain as usize,
             remove: change.remove.clone(),
+            bootargs: change.bootargs.clone(),
             set: set.collect::<Result<_>>()?,
             ends: Vec::new(),
         })

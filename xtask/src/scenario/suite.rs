@@ -148,7 +148,7 @@ impl<'a> Suite<'a> {
                 .as_ref()
                 .map(|file| self.paths.root().join(file)),
             edits: scenario.edits()?,
-            qemu_args: vec!["-no-reboot".into()],
+            qemu_args: [vec!["-no-reboot".into()], machine.qemu.clone()].concat(),
         })
     }
 
