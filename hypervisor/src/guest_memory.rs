@@ -24,6 +24,27 @@ pub fn read(cpu: &mut Cpu<'_>, from: u64, data: &mut [u8]) -> Result<(), Errno> 
     })
 }
 
+/// Reads the 4-byte little-endian word at guest virtual address `from`: [`read`] of as many bytes.
+#[inline(never)]
+pub fn read_word(cpu: &mut Cpu<'_>, from: u64) -> Result<u32, Errno> {
+    let mut word = 0;
+    if is_in_page(from, size_of::<u32>()) {
+        in_memory(cpu, from, Access::Read, |memory, at| {
+            memory.copy(|extent| match extent.read_word_at(at) {
+                Some(read) => {
+                    word = read;
+                    true
+                }
+                None => false,
+            })
+        })?;
+        return Ok(word);
+    }
+    let mut bytes = [0; size_of::<u32>()];
+    read(cpu, from, &mut bytes)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
 /// Copies `data` to guest virtual address `to`. On `Errno::Fault` what comes before the fault is
 /// written.
 pub fn write(cpu: &mut Cpu<'_>, to: u64, data: &[u8]) -> Result<(), Errno> {

@@ -11,8 +11,10 @@ use arrayvec::ArrayVec;
 use crate::physical;
 
 mod extent;
+mod page;
 
 pub use extent::Extent;
+pub use page::HeldPage;
 
 /// The most separate free ranges that are tracked.
 const MOST_FREE_RANGES: usize = 256;

@@ -22,13 +22,21 @@ use crate::{events, guest_memory};
 /// Ports closed in one go of a reset.
 const RESET_BUDGET: u32 = 64;
 
-#[inline(never)]
+/// The commonest goes past the others, which need more of the stack and registers.
+#[inline]
 pub(super) fn call(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
     // The command is an int of the ABI.
     match command as u32 {
         op::SEND => send(cpu, at),
+        _ => call_seldom(cpu, command, at),
+    }
+}
+
+#[inline(never)]
+fn call_seldom(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
+    match command as u32 {
         op::UNMASK => {
-            let port = OnePort::from_bytes(&argument(cpu, at)?).port;
+            let port = Port(guest_memory::read_word(cpu, at)?);
             let domain = own(cpu)?;
             let unmasked = domain.events.lock(&mut cpu.token).unmask(port);
             match &unmasked {
@@ -85,8 +93,9 @@ pub(super) fn done(next: Next) -> Result {
     Ok(Outcome::DoneThen(0, next))
 }
 
+#[inline(never)]
 fn send(cpu: &mut Cpu<'_>, at: u64) -> Result {
-    let port = OnePort::from_bytes(&argument(cpu, at)?).port;
+    let port = Port(guest_memory::read_word(cpu, at)?);
     let domain = own(cpu)?;
     let sent = domain.events.lock(&mut cpu.token).send(port, Side::Guest);
     match &sent {

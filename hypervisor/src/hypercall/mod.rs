@@ -63,15 +63,20 @@ pub fn dispatch(cpu: &mut Cpu<'_>) -> Next {
     let Some(call) = call else {
         return Next::Choose;
     };
-    let (result, demanded) = match call.number {
-        hypercall::MULTICALL => multicall::call(cpu, &call),
-        _ => (perform(cpu, &call), Next::Run),
-    };
-    let next = finish(cpu, result);
-    if demanded == Next::Choose {
-        Next::Choose
-    } else {
-        next
+    if call.number == hypercall::MULTICALL {
+        return many(cpu, &call);
+    }
+    let result = perform(cpu, &call);
+    finish(cpu, result)
+}
+
+/// Performs a multicall, of whose calls one may have the CPU choose anew.
+#[inline(never)]
+fn many(cpu: &mut Cpu<'_>, call: &Call) -> Next {
+    let (result, demanded) = multicall::call(cpu, call);
+    match (finish(cpu, result), demanded) {
+        (Next::Run, Next::Run) => Next::Run,
+        _ => Next::Choose,
     }
 }
 

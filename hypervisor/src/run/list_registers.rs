@@ -24,6 +24,11 @@ impl vgic::ListRegisters for InCpu<'_> {
         ListRegister(self.0.read_list_register(slot))
     }
 
+    #[inline(always)]
+    fn read_first(&self) -> ListRegister {
+        ListRegister(self.0.read_first_list_register())
+    }
+
     #[inline]
     fn write(&self, slot: u8, register: ListRegister) {
         self.0.write_list_register(slot, register.0);

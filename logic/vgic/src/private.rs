@@ -6,6 +6,7 @@
 use crate::bank::index;
 use crate::list_register::ListRegister;
 use crate::model::TIMER_BIT;
+use crate::quick::ListRegisters;
 use crate::vcpu::{NOTHING, TimerLink, VcpuState};
 use abi::IntId;
 
@@ -158,7 +159,7 @@ impl VcpuState {
     pub(crate) fn list_alone(
         &mut self,
         bit: u32,
-        read: impl Fn(u8) -> ListRegister,
+        lrs: &impl ListRegisters,
     ) -> Option<ListRegister> {
         let bank = &mut self.private;
         let intid = index(bit) as u16;
@@ -167,7 +168,7 @@ impl VcpuState {
             return None;
         }
         if self.loaded[0] == intid {
-            if bank.overridden & bit != 0 || read(0).is_valid() {
+            if bank.overridden & bit != 0 || lrs.read_first().is_valid() {
                 return None;
             }
             bank.active &= !bit;
@@ -186,14 +187,14 @@ impl VcpuState {
     /// As [`sync_privates`](Self::sync_privates) where only the first list register has been used, and what
     /// it held has ended and asks for nothing more. Nothing is done elsewhere.
     #[inline(always)]
-    pub(crate) fn sync_alone(&mut self, read: impl Fn(u8) -> ListRegister) {
+    pub(crate) fn sync_alone(&mut self, lrs: &impl ListRegisters) {
         let intid = self.loaded[0];
         if self.used != 1 || intid >= 32 {
             return;
         }
         let bit = 1 << (intid & 31);
         let bank = &mut self.private;
-        let lr = read(0);
+        let lr = lrs.read_first();
         let more = bank.overridden | bank.pending() & !bank.carried;
         if lr.is_valid() || lr.signals_end() || more & bit != 0 || self.overflow {
             return;

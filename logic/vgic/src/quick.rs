@@ -18,6 +18,11 @@ use abi::{IntId, VcpuId};
 pub trait ListRegisters {
     /// The one of this number, as the hardware has it.
     fn read(&self, slot: u8) -> ListRegister;
+    /// The first, as [`read`](Self::read) gives it: mostly it is the only one in use.
+    #[inline(always)]
+    fn read_first(&self) -> ListRegister {
+        self.read(0)
+    }
     /// Sets the one of this number.
     fn write(&self, slot: u8, register: ListRegister);
 }
@@ -59,15 +64,14 @@ impl Vgic {
             && let Some(state) = self.vcpu_mut(vcpu)
         {
             let bit = 1 << (intid.0 & 31);
-            let read = |slot| lrs.read(slot);
             if cause == Cause::Edge
-                && let Some(register) = state.list_alone(bit, read)
+                && let Some(register) = state.list_alone(bit, lrs)
             {
                 state.mark(0);
                 lrs.write(0, register);
                 return Quick::Done;
             }
-            state.sync_alone(read);
+            state.sync_alone(lrs);
             if state.lists_nothing() && state.private.active & bit == 0 && !state.asleep {
                 state.pend(bit, cause, physical.is_some());
                 if state.private.ready() & bit != 0 {
@@ -142,14 +146,14 @@ impl Vgic {
         let Some(state) = self.vcpu_mut(vcpu) else {
             return Quick::Done;
         };
-        state.sync_alone(read);
+        state.sync_alone(lrs);
         let bank = &state.private;
         let sole = bank.latched;
         let levels = bank.line & !bank.edge & bank.enabled;
         if state.summary & !1 == 0
             && sole.is_power_of_two()
             && levels == 0
-            && let Some(register) = state.list_alone(sole, read)
+            && let Some(register) = state.list_alone(sole, lrs)
         {
             lrs.write(0, register);
             return Quick::Done;

@@ -62,6 +62,25 @@ pub(crate) unsafe fn copy_out(start: Pa, data: &mut [u8]) {
     unsafe { cache::copy_bytes(pointer(start), data.as_mut_ptr(), data.len() as u64) };
 }
 
+/// Reads four bytes, as one load if they are aligned.
+///
+/// # Safety
+/// They are mapped RAM of the caller's.
+#[inline(always)]
+pub(crate) unsafe fn load_u32(address: Pa) -> u32 {
+    let value: u32;
+    // SAFETY: as this function's. Normal memory may be accessed unaligned.
+    unsafe {
+        core::arch::asm!(
+            "ldr {value:w}, [{address}]",
+            value = out(reg) value,
+            address = in(reg) address.0,
+            options(nostack, readonly, preserves_flags),
+        );
+    }
+    value
+}
+
 /// # Safety
 /// `address` is 8-byte aligned mapped RAM of the caller's.
 pub(crate) unsafe fn read_u64(address: Pa) -> u64 {

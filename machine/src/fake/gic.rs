@@ -205,6 +205,11 @@ impl Gic {
         with_state(|state, _| state.list_registers)
     }
 
+    /// The first list register of the resident guest.
+    pub fn read_first_list_register(&self) -> u64 {
+        self.read_list_register(0)
+    }
+
     /// List register `index` of the resident guest, in GICv3's layout.
     pub fn read_list_register(&self, index: u8) -> u64 {
         with_state(|state, cpu| {

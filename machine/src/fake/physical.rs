@@ -137,6 +137,17 @@ pub(crate) unsafe fn copy_over(from: Pa, to: Pa, bytes: u64) {
     unsafe { core::ptr::copy(range(from, bytes), range(to, bytes), bytes as usize) };
 }
 
+/// Reads four bytes.
+///
+/// # Safety
+/// They are RAM of the caller's.
+pub(crate) unsafe fn load_u32(address: Pa) -> u32 {
+    let mut bytes = [0; 4];
+    // SAFETY: as this function's; a local array is not RAM of the machine.
+    unsafe { copy_out(address, &mut bytes) };
+    u32::from_ne_bytes(bytes)
+}
+
 /// Copies from `start` to `data`.
 ///
 /// # Safety

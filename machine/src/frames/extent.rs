@@ -91,6 +91,16 @@ impl Extent {
         all
     }
 
+    /// Reads the 4-byte little-endian word at physical address `from`, aligned or not; `None` unless all
+    /// of it is the extent's.
+    #[must_use]
+    #[inline]
+    pub fn read_word_at(&self, from: Pa) -> Option<u32> {
+        let all = self.contains(from, size_of::<u32>());
+        // SAFETY: as for `write`.
+        all.then(|| u32::from_le(unsafe { physical::load_u32(from) }))
+    }
+
     /// Copies `data` to physical address `to`, for a guest that runs: it reads through the caches.
     /// `false`, with nothing written, unless all of it is the extent's.
     #[must_use]

@@ -173,3 +173,77 @@ fn a_rival_that_wins_every_race_for_a_word_costs_a_bounded_time() {
     assert_eq!(word.into_inner() >> 31, 0, "it was given up");
     const { assert!(MOST_TRIES <= 1 << 10) };
 }
+
+#[test]
+fn a_held_page_is_accessed_as_its_extent_is() {
+    let machine = crate::host::Machine::new(crate::host::Parts::default());
+    machine.enter(abi::CpuId(0));
+    let start = machine.ram().start();
+    let extent = alloc::sync::Arc::new(Extent {
+        range: range(start + 0x1000, start + 0x3000),
+    });
+    let page = HeldPage::new(&extent, 0x1000);
+    page.store64(0, 0x1122_3344_5566_7788);
+    assert_eq!(extent.load64(0x1000), 0x1122_3344_5566_7788);
+    assert_eq!(page.load32(4), extent.load32(0x1004));
+    assert_eq!(page.load8(7), 0x11);
+    assert_eq!(page.swap8(0xfff, 9), 0);
+    assert_eq!(extent.load8(0x1fff), 9);
+    assert_eq!(page.fetch_or32(8, 6), 0);
+    assert_eq!(page.fetch_and32(8, 2), 6);
+    assert_eq!(page.fetch_or64(16, 6), 0);
+    assert_eq!(page.fetch_and64(16, 4), 6);
+    assert_eq!(extent.load64(0x1010), 4);
+    assert_eq!(page.compare_exchange32(8, 7, 1), Err(2));
+    while page.compare_exchange32(8, 2, 1).is_err() {}
+    assert_eq!(extent.load32(0x1008), 1);
+    let to = HeldPage::new(&extent, 0);
+    assert!(page.copy_to(8, &to, 0x40, 16));
+    assert_eq!((extent.load64(0x40), extent.load64(0x48)), (1, 4));
+    assert!(page.copy_to(0, &to, 0, 0x1000));
+    for offset in (0..0x1000).step_by(8) {
+        assert_eq!(extent.load64(offset), extent.load64(0x1000 + offset));
+    }
+    for (from, at, bytes) in [
+        (8, 0, 0xff9),
+        (0, 8, 0xff9),
+        (0x1000, 0, 1),
+        (u32::MAX, 0, 2),
+    ] {
+        assert!(!page.copy_to(from, &to, at, bytes), "{from:#x} {at:#x}");
+    }
+    for offset in (0..0x1000).step_by(8) {
+        to.store64(offset, 0);
+    }
+    // Whatever the offset, it stays in the page.
+    page.store64(u32::MAX, 5);
+    assert_eq!(extent.load64(0x1ff8), 5);
+    assert_eq!((extent.load64(0), extent.load64(0xff8)), (0, 0));
+}
+
+#[test]
+fn where_there_is_no_whole_page_nothing_is_held() {
+    let machine = crate::host::Machine::new(crate::host::Parts::default());
+    machine.enter(abi::CpuId(0));
+    let start = machine.ram().start();
+    let extent = alloc::sync::Arc::new(Extent {
+        range: range(start, start + 0x1000),
+    });
+    let none = alloc::sync::Arc::new(Extent::none());
+    for (extent, offset) in [
+        (&none, 0),
+        (&extent, 0x1000),
+        (&extent, 0x800),
+        (&extent, 8),
+        (&extent, u64::MAX & !0xfff),
+    ] {
+        let page = HeldPage::new(extent, offset);
+        page.store32(0, 7);
+        assert_eq!(page.load32(0), 0, "{offset:#x}");
+        assert_eq!(page.swap8(0, 7), 0);
+        assert!(!page.copy_to(0, &page, 0, 1));
+        assert_eq!(page.fetch_or64(0, 7), 0);
+        assert_eq!(page.compare_exchange32(0, 0, 7), Err(0));
+    }
+    assert_eq!(extent.load64(0), 0);
+}

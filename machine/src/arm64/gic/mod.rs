@@ -233,6 +233,12 @@ impl Gic {
         each!(self, gic => gic.list_registers())
     }
 
+    /// As [`Self::read_list_register`], of the first.
+    #[inline(always)]
+    pub fn read_first_list_register(&self) -> u64 {
+        each!(self, gic => gic.read_first_list_register())
+    }
+
     /// List register `index` of the resident guest, in GICv3's layout.
     #[inline]
     pub fn read_list_register(&self, index: u8) -> u64 {

@@ -189,6 +189,11 @@ impl GicV2 {
         self.list_registers
     }
 
+    #[inline(never)]
+    pub(super) fn read_first_list_register(&self) -> u64 {
+        self.read_list_register(0)
+    }
+
     #[inline]
     pub(super) fn read_list_register(&self, index: u8) -> u64 {
         widen(self.hypervisor.read32(GICH_LR + 4 * u64::from(index)))

@@ -253,6 +253,11 @@ impl GicV3 {
         self.list_registers
     }
 
+    #[inline(always)]
+    pub(super) fn read_first_list_register(&self) -> u64 {
+        read!("S3_4_C12_C12_0") // ICH_LR0_EL2
+    }
+
     #[inline]
     pub(super) fn read_list_register(&self, index: u8) -> u64 {
         read_list_register(index)
