@@ -9,12 +9,12 @@ use core::fmt;
 use machine::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ::console::{Focus, Level, SwitchKey, Thresholds, Timestamps};
-use domcfg::{Conduit as TreeConduit, Enable, HostSpec, LogLevels, Severity, SystemSpec, UartKind};
+use domcfg::{Conduit as TreeConduit, LogLevels, Severity, SystemSpec, UartKind};
 use machine::frames::{Frames, Module};
-use machine::gic::{self, Gic, Trigger};
+use machine::gic::{Gic, Trigger};
 use machine::lock::{Lock, Token, Unlocked};
 use machine::uart::{Kind, Uart};
-use machine::{BOOT_STACK_BYTES, Boot, Conduit, STACK_BYTES};
+use machine::{BOOT_STACK_BYTES, Boot, Conduit};
 
 use crate::console::{Console, Source, Style};
 use crate::domain::Domain;
@@ -24,8 +24,10 @@ use crate::system::{Cpu, HostInterrupts, SYSTEM, System};
 use crate::timeline::Timeline;
 
 mod domains;
+mod hardware;
 
 use domains::{build_all, give_back_modules, grow_heap};
+use hardware::{cpu_order, host_interrupts, open_gic, private, start_cpus};
 
 /// Heap that a CPU's queue and the rest of its state take.
 const HEAP_PER_CPU: u64 = 64 << 10;
@@ -276,109 +278,6 @@ fn forget_seed(early: &mut Early) {
             format_args!("no /chosen/rng-seed: guests start without one\n"),
         );
     }
-}
-
-fn open_gic(host: &HostSpec, token: &mut Token<Unlocked>) -> Option<Gic> {
-    let frames = match &host.gic {
-        domcfg::Gic::V2 {
-            distributor,
-            cpu,
-            hyp,
-            ..
-        } => gic::Frames::V2 {
-            distributor: machine::map_device(*distributor, token)?,
-            cpu: machine::map_device(cpu_interface(*cpu)?, token)?,
-            hypervisor: machine::map_device(*hyp, token)?,
-        },
-        domcfg::Gic::V3 {
-            distributor,
-            redistributors,
-            stride,
-            ..
-        } => {
-            let mut regions = Vec::new();
-            for region in redistributors {
-                regions.push(machine::map_device(*region, token)?);
-            }
-            gic::frames_v3(machine::map_device(*distributor, token)?, regions, *stride)
-        }
-    };
-    Gic::new(frames)
-}
-
-/// GICv2's CPU interface with all its registers: trees of some boards name the first page only.
-fn cpu_interface(named: Range) -> Option<Range> {
-    Range::new(named.start(), named.size().max(gic::CPU_INTERFACE_BYTES))
-}
-
-fn host_interrupts(host: &HostSpec) -> HostInterrupts {
-    let maintenance = match host.gic {
-        domcfg::Gic::V2 { maintenance, .. } | domcfg::Gic::V3 { maintenance, .. } => maintenance,
-    };
-    HostInterrupts {
-        virtual_timer: host.timer.virt,
-        timer: host.timer.hyp,
-        maintenance,
-        uart: host.uart.as_ref().and_then(|uart| uart.interrupt),
-    }
-}
-
-fn private(interrupts: HostInterrupts) -> [abi::IntId; 3] {
-    [
-        interrupts.virtual_timer,
-        interrupts.timer,
-        interrupts.maintenance,
-    ]
-}
-
-/// The numbers of the nodes of all CPUs but the boot CPU, in the order of the logical numbers.
-fn cpu_order(host: &HostSpec) -> Vec<usize> {
-    let own = machine::cpu::affinity();
-    let boot = host.cpus.iter().position(|cpu| cpu.mpidr == own);
-    (0..host.cpus.len())
-        .filter(|index| Some(*index) != boot)
-        .collect()
-}
-
-/// Starts the other CPUs and gives the logical numbers of those that run.
-fn start_cpus(
-    early: &mut Early,
-    conduit: Option<Conduit>,
-    order: &[usize],
-    most: usize,
-    token: &mut Token<Unlocked>,
-) -> Vec<CpuId> {
-    let mut online = Vec::from([CpuId(0)]);
-    for index in order {
-        if online.len() >= most.min(usize::from(domcfg::CpuSet::MAX)) {
-            break;
-        }
-        let Some(node) = early.spec.host.cpus.get(*index) else {
-            continue;
-        };
-        let cpu = CpuId(online.len() as u16);
-        let result = match (&node.enable, conduit) {
-            (Enable::Psci, Some(conduit)) => {
-                match early.frames.allocate(STACK_BYTES, abi::PAGE_SIZE) {
-                    Some(stack) => machine::start_cpu(conduit, node.mpidr, cpu, stack, token)
-                        .map_err(|error| format!("PSCI error {}", error.0)),
-                    None => Err(String::from("no memory for its stack")),
-                }
-            }
-            (Enable::Psci, None) => Err(String::from("the tree has no PSCI node")),
-            (Enable::Other(method), _) => {
-                Err(format!("enable-method \"{method}\" is not supported"))
-            }
-        };
-        match result {
-            Ok(()) => online.push(cpu),
-            Err(why) => early.console.print(
-                Source::Host(Level::Error),
-                format_args!("CPU {:#x} is not started: {why}\n", node.mpidr),
-            ),
-        }
-    }
-    online
 }
 
 fn assemble(
