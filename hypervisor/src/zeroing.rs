@@ -91,9 +91,10 @@ pub fn idle(cpu: &mut Cpu<'_>) -> bool {
         if memory.is_some_and(|memory| memory.zero_next()) {
             return true;
         }
-        // Nobody else can have done this: the lock is held.
-        domain.unzeroed.store(false, Ordering::Relaxed);
-        system.unzeroed.fetch_sub(1, Ordering::Relaxed);
+        // Another CPU that idles may have found the same, and been here first.
+        if domain.unzeroed.swap(false, Ordering::Relaxed) {
+            system.unzeroed.fetch_sub(1, Ordering::Relaxed);
+        }
     }
     false
 }

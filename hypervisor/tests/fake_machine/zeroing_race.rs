@@ -1,5 +1,7 @@
 //! Two CPUs, and a domain's end, around one block that waits to be zeroed.
 
+use std::sync::atomic::Ordering;
+
 use abi::arm::vcpu_affinity;
 use abi::{Ipa, Pa, psci};
 use hypervisor::domain::zeroing::PART;
@@ -96,4 +98,35 @@ fn a_domain_that_ends_while_a_block_is_zeroed_gives_all_back() {
         points
     });
     assert!(played > 20, "{played} schedules");
+}
+
+/// Whether some of the domain's RAM waits.
+fn waits(pair: &Pair) -> bool {
+    pair.machine.enter(abi::CpuId(0));
+    let mut token = pair.machine.token();
+    let life = pair.system.domains[0].control.lock(&mut token);
+    let memory = life.memory.as_ref().unwrap();
+    (ENTRY..ENTRY + 4 * BLOCK)
+        .step_by(BLOCK as usize)
+        .any(|at| memory.waits(Ipa(at)))
+}
+
+#[test]
+fn two_that_idle_count_a_domain_without_waiting_ram_once() {
+    let played = explore(1, |switches| {
+        let node = small(1, 1).cells("memory", &[0, 8 << 10]);
+        let mut pair = Pair::new(stale(Setup::with(vec![node]).cpus(2)));
+        pair.script(A, |guest| guest.wait());
+        pair.settle(&[A]);
+        while waits(&pair) {
+            pair.play(&[], [1, 0]);
+        }
+        let count = || pair.system.unzeroed.load(Ordering::Relaxed);
+        assert_eq!(count(), 1, "nobody has looked yet");
+        let points = pair.play(switches, [1, 1]);
+        pair.play(&[], [1, 1]);
+        assert_eq!(count(), 0, "switches at {switches:?}");
+        points
+    });
+    assert!(played > 10, "{played} schedules");
 }
