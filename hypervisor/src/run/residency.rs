@@ -154,12 +154,17 @@ impl Cpu<'_> {
         } else {
             resident.registers.physical_timer.deadline()
         };
-        let deadline = earlier(physical, resident.registers.cpu.timer_deadline());
-        self.shared
-            .queue
-            .lock(&mut self.token)
-            .set_deadline(resident.slot, deadline);
-        self.sleepers = earlier(self.sleepers, deadline);
+        // What fired and was not ended yet is in the model: its line has nothing new to tell.
+        let virtual_timer = match in_flight {
+            true => None,
+            false => resident.registers.cpu.timer_deadline(),
+        };
+        let deadline = earlier(physical, virtual_timer);
+        self.sleepers = {
+            let mut queue = self.shared.queue.lock(&mut self.token);
+            queue.set_deadline(resident.slot, deadline);
+            queue.next_deadline()
+        };
         let domain = resident.domain;
         drop(resident);
         let mut others = wake;

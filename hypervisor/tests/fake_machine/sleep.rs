@@ -2,8 +2,9 @@
 
 use abi::CpuId;
 use abi::arm::{PHYSICAL_TIMER, VIRTUAL_TIMER};
+use machine::atomic::Ordering;
 use machine::exit::Sysreg;
-use machine::host::{Record, VIRTUAL_TIMER as PHYSICAL_NUMBER};
+use machine::host::{FREQUENCY_HZ, Record, VIRTUAL_TIMER as PHYSICAL_NUMBER};
 
 use crate::bench::{Bench, Setup, Who};
 
@@ -119,6 +120,36 @@ fn a_timer_that_the_guest_masks_does_not_wake_it() {
     bench.wait(A);
     bench.advance(1_000_000);
     assert!(!is_awake(&mut bench));
+}
+
+#[test]
+fn a_timer_that_fired_unheard_does_not_wake_it_again_and_again() {
+    let mut bench = Setup::two().cpus(1).boot();
+    // Its interrupt is not enabled.
+    arm(&mut bench, 10);
+    bench.advance(10);
+    bench.wait(A);
+    bench.ask((2, 0), |_| ());
+    bench.settle();
+    assert!(bench.slot(A).asleep.load(Ordering::Relaxed));
+    assert_eq!(bench.machine.deadline(CpuId(0)), None);
+}
+
+#[test]
+fn the_timer_of_one_that_is_preempted_does_not_end_anothers_slice() {
+    let mut bench = Setup::two().cpus(1).boot();
+    // Both compute, by turns.
+    while bench.cpu_of(A).is_none() {
+        bench.machine.advance(FREQUENCY_HZ / 1000);
+        bench.turn(0);
+    }
+    arm(&mut bench, 10);
+    while bench.cpu_of(A).is_some() {
+        bench.machine.advance(FREQUENCY_HZ / 1000);
+        bench.turn(0);
+    }
+    let end = bench.machine.deadline(CpuId(0));
+    assert!(end > Some(bench.machine.now()), "{end:?}");
 }
 
 #[test]
