@@ -18,7 +18,8 @@ use crate::run::Cpu;
 const PARTS_PER_EXIT: u32 = 8;
 
 /// Zeroes a slice of the block of `domain` at `address`. Whether there was one that waits: then the
-/// access that met it is to be made anew.
+/// access that met it is to be made anew. One part is zeroed at least, whoever else wants the lock, so
+/// that it is not made anew for ever.
 pub fn slice_at(cpu: &mut Cpu<'_>, domain: &Domain, address: Ipa) -> bool {
     if !domain.unzeroed.load(Ordering::Relaxed) {
         return false;
@@ -40,20 +41,8 @@ pub fn slice_at(cpu: &mut Cpu<'_>, domain: &Domain, address: Ipa) -> bool {
 /// and the caller is to start anew.
 #[cold]
 pub fn is_ready(cpu: &mut Cpu<'_>, domain: &Domain, address: Ipa) -> bool {
-    if !domain.unzeroed.load(Ordering::Relaxed) {
-        return true;
-    }
-    let waits = {
-        let life = domain.control.lock(&mut cpu.token);
-        let memory = life.memory.as_ref();
-        memory.is_some_and(|memory| memory.waits(address))
-    };
-    if !waits {
-        return true;
-    }
     // Even if that was all: a call that names many blocks has one slice zeroed in an exit.
-    slice(cpu, domain, address, PARTS_PER_EXIT);
-    false
+    !slice_at(cpu, domain, address)
 }
 
 /// Zeroes up to `parts` parts of the block at `address`, as long as nobody else has the lock.

@@ -3,13 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use abi::arm::vcpu_affinity;
-use abi::{Ipa, Pa, psci};
+use abi::hypercall::MEMORY_OP;
+use abi::memory::{RemoveFromPhysmap, op};
+use abi::{DomId, Ipa, Pa, psci};
 use hypervisor::domain::zeroing::PART;
 use machine::exit::Exit;
 use machine::guest::Guest;
 
 use crate::bench::{ENTRY, Setup, Who, id, small};
+use crate::event_races::begin;
 use crate::interleave::{Pair, explore};
+use crate::xen::enhanced;
 use crate::zeroing::stale;
 
 const A: Who = (1, 0);
@@ -129,4 +133,41 @@ fn two_that_idle_count_a_domain_without_waiting_ram_once() {
         points
     });
     assert!(played > 10, "{played} schedules");
+}
+
+/// Parts of a fresh block that are zeroed once A's call to take a page of it away has had an exit, with B
+/// turning itself off meanwhile: that holds the lock of the domain's life across others.
+fn zeroed_by_a_call(switches: &[usize]) -> usize {
+    let node = enhanced(1, 2).cells("memory", &[0, 8 << 10]);
+    let mut pair = Pair::new(stale(Setup::with(vec![node]).cpus(2)));
+    pair.script(A, |guest| {
+        guest.hvc(0, [u64::from(psci::CPU_ON_64), vcpu_affinity(1), ENTRY, 0])
+    });
+    pair.settle(&[A]);
+    let remove = RemoveFromPhysmap {
+        domid: DomId::SELF,
+        gpfn: FRESH >> 12,
+    };
+    let command = op::REMOVE_FROM_PHYSMAP;
+    begin(&pair, A, MEMORY_OP, command, &remove.to_bytes());
+    pair.script(B, |guest| guest.hvc(0, [u64::from(psci::CPU_OFF), 0, 0, 0]));
+    pair.play(switches, [1, 1]);
+    let ram = start(&pair);
+    let block = pair.machine.peek(Pa(ram + FRESH - ENTRY), BLOCK as usize);
+    let parts = block.chunks(PART as usize);
+    parts.filter(|part| part[0] == 0).count()
+}
+
+#[test]
+fn a_call_that_waits_for_ram_gets_on_whoever_has_the_lock() {
+    let mut disturbed = 0;
+    // B goes on as A has looked at the block, and A while B has the lock.
+    for first in 6..=9 {
+        for second in first + 3..=first + 6 {
+            let zeroed = zeroed_by_a_call(&[first, second]);
+            assert_ne!(zeroed, 0, "switches at {first} and {second}");
+            disturbed += u32::from(zeroed < 8);
+        }
+    }
+    assert!(disturbed > 0, "B never had the lock");
 }
