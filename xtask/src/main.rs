@@ -29,6 +29,7 @@ mod terminal;
 mod test;
 mod toolchain;
 mod tree_file;
+mod unsafe_code;
 
 use std::process::ExitCode;
 
