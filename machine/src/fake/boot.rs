@@ -12,7 +12,7 @@ use crate::lock::{Token, Unlocked, host_token};
 /// Bytes of a CPU's stack.
 pub const STACK_BYTES: u64 = 32 << 10;
 /// Bytes of the boot CPU's stack.
-pub const BOOT_STACK_BYTES: u64 = 128 << 10;
+pub const BOOT_STACK_BYTES: u64 = 160 << 10;
 /// Bytes that stand for the hypervisor's image, at the start of RAM.
 const IMAGE_BYTES: u64 = 256 << 10;
 
