@@ -108,10 +108,12 @@ fn describe(cpu: &mut Cpu<'_>, domain: &Domain) {
     say(
         cpu,
         format_args!(
-            "{} ({}): {state:?}, pause count {pauses}, {} KiB\n",
+            "{} ({}): {state:?}, pause count {pauses}, {} KiB, weight {}\n",
             domain.id,
             domain.path,
-            bytes >> 10
+            bytes >> 10,
+            // All of its vCPUs have the same.
+            domain.vcpus.first().map_or(0, |slot| slot.weight.get())
         ),
     );
     if let Some(mapped) = mapped {

@@ -13,7 +13,7 @@ use machine::cpu::TrapWait;
 use machine::exit::{Exit, FetchAbort};
 use machine::lock::{Token, Unlocked};
 use machine::timer;
-use sched::VcpuKey;
+use sched::{VcpuKey, Weight};
 use vgic::Effect;
 
 use crate::arch::arm64::identification::Identification;
@@ -446,12 +446,13 @@ impl<'s> Cpu<'s> {
             .queue
             .lock(&mut self.token)
             .wake_expired(now, |key| {
-                if let Some(slot) = system
+                let slot = system
                     .domain(key.domain)
-                    .and_then(|domain| domain.slot(key.vcpu))
-                {
+                    .and_then(|domain| domain.slot(key.vcpu));
+                slot.map_or(Weight::DEFAULT, |slot| {
                     slot.asleep.store(false, Ordering::Relaxed);
-                }
+                    slot.weight
+                })
             });
         if self.resident.is_some() {
             let _ = sysreg::update_physical_timer_line(self);

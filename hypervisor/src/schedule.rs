@@ -71,23 +71,21 @@ impl Queue {
     }
 
     /// Wakes sleepers whose deadline has passed, here, but at most [`MOST_WOKEN`]: the others' deadline
-    /// is still the first, so the timer fires again at once. `woken` is told of each.
-    pub fn wake_expired(&mut self, now: u64, mut woken: impl FnMut(VcpuKey)) {
+    /// is still the first, so the timer fires again at once. `woken` is told of each, and says its
+    /// weight.
+    pub fn wake_expired(&mut self, now: u64, mut woken: impl FnMut(VcpuKey) -> Weight) {
         for _ in 0..MOST_WOKEN {
             let Some((key, time)) = self.sleepers.take_due(now) else {
                 break;
             };
-            self.admit(key, time, now);
-            woken(key);
+            let weight = woken(key);
+            self.admit(key, weight, time, now);
         }
     }
 
-    fn admit(&mut self, key: VcpuKey, time: VirtualTime, now: u64) -> bool {
+    fn admit(&mut self, key: VcpuKey, weight: Weight, time: VirtualTime, now: u64) -> bool {
         // Full or queued cannot be: every vCPU is in one place, and there is room for all.
-        matches!(
-            self.ready.enqueue(key, Weight::DEFAULT, time, now),
-            Ok(Kick::Needed)
-        )
+        matches!(self.ready.enqueue(key, weight, time, now), Ok(Kick::Needed))
     }
 
     /// Takes `key`, which is in `slot`, out wherever it is.
@@ -185,7 +183,10 @@ impl System {
             return Choose::Same;
         };
         slot.set_home(cpu.id);
-        let needed = cpu.queue.lock(token).admit(key, time, timer::now());
+        let needed = cpu
+            .queue
+            .lock(token)
+            .admit(key, slot.weight, time, timer::now());
         if before.id != cpu.id && before.id != here {
             // On its way to idle it keeps the registers of who ran last; now it must let go.
             self.kick_to_choose(before);
@@ -231,7 +232,9 @@ impl System {
                 .and_then(|d| d.slot(stolen.key.vcpu));
             if let Some(slot) = slot {
                 slot.set_home(here.id);
-                here.queue.lock(token).admit(stolen.key, stolen.time, now);
+                here.queue
+                    .lock(token)
+                    .admit(stolen.key, stolen.weight, stolen.time, now);
                 return true;
             }
         }

@@ -222,6 +222,7 @@ fn slots(site: &Site<'_>, spec: &DomainSpec, base: Stage2Base, home: usize) -> B
                 SleeperId(among_all as u16),
                 cpu,
                 allowed,
+                spec.weight.into(),
                 home,
             )
         })

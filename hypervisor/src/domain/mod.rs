@@ -25,7 +25,7 @@ use machine::frames::Extent;
 use machine::heap::Arena;
 use machine::lock::{self, Control, Devices, Lock};
 use machine::vcpu::{Stage2Base, Vcpu};
-use sched::{CpuMask, SleeperId};
+use sched::{CpuMask, SleeperId, Weight};
 use vgic::Vgic;
 use vuart::Vuart;
 
@@ -149,6 +149,8 @@ pub struct Slot {
     pub starting: AtomicBool,
     /// Where it may run.
     pub affinity: CpuMask,
+    /// Its share of a CPU relative to others.
+    pub weight: Weight,
     home: AtomicU16,
 }
 
@@ -216,7 +218,14 @@ impl Registers {
 
 impl Slot {
     /// A vCPU that is off.
-    pub fn new(id: VcpuId, number: SleeperId, cpu: Vcpu, affinity: CpuMask, home: CpuId) -> Self {
+    pub fn new(
+        id: VcpuId,
+        number: SleeperId,
+        cpu: Vcpu,
+        affinity: CpuMask,
+        weight: Weight,
+        home: CpuId,
+    ) -> Self {
         Self {
             id,
             number,
@@ -233,6 +242,7 @@ impl Slot {
             runs: AtomicBool::new(false),
             starting: AtomicBool::new(false),
             affinity,
+            weight,
             home: AtomicU16::new(home.0),
         }
     }

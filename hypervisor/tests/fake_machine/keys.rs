@@ -31,7 +31,7 @@ fn q_tells_about_domains_and_vcpus() {
     bench.type_in("q");
     let output = bench.output();
     assert!(
-        output.contains("d1 (/chosen/domU1): Running, pause count 0, 4096 KiB"),
+        output.contains("d1 (/chosen/domU1): Running, pause count 0, 4096 KiB, weight 256\n"),
         "{output}"
     );
     assert!(output.contains("stage 2: "), "{output}");

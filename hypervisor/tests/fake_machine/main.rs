@@ -33,6 +33,7 @@ mod timers;
 #[path = "../../../logic/domcfg/tests/common/mod.rs"]
 mod trees;
 mod typing;
+mod weights;
 mod xen;
 mod zeroing;
 mod zeroing_race;

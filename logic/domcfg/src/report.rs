@@ -102,6 +102,7 @@ fn table(domains: &[DomainEntry]) -> String {
         "SPIs",
         "UART",
         "CPUs",
+        "weight",
         "memory from",
     ];
     let mut rows: Vec<Vec<String>> = Vec::from([heads.map(String::from).to_vec()]);
@@ -138,6 +139,7 @@ fn row(entry: &DomainEntry) -> Vec<String> {
     row.push(format!("{}", spec.nr_spis));
     row.push(String::from(if spec.vpl011 { "vpl011" } else { "-" }));
     row.push(affinity_text(spec));
+    row.push(format!("{}", spec.weight));
     row.push(String::from(
         match (spec.static_mem.is_empty(), spec.direct_map) {
             (true, _) => "free",

@@ -5,6 +5,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::num::NonZeroU16;
 
 use abi::permit::Permits;
 use abi::{CpuId, DomId, IntId, Port, Range};
@@ -230,6 +231,8 @@ pub struct DomainSpec {
     pub enhanced: Enhanced,
     /// Which parts of the ABI it may use and see.
     pub permits: Permits,
+    /// Each vCPU's share of its CPU relative to others', as credit2's weight on Xen.
+    pub weight: NonZeroU16,
     /// Its ends of the event channels that the tree makes.
     pub channels: Vec<Channel>,
 }
@@ -256,6 +259,9 @@ pub struct Channel {
 }
 
 impl DomainSpec {
+    /// The weight where none is given: Xen's for credit2.
+    pub const USUAL_WEIGHT: NonZeroU16 = NonZeroU16::new(256).unwrap();
+
     /// SPIs when the distributor says that the host has `host_spis`: what `nr_spis` gave, or
     /// the host's number, raised to hold the emulated UART's interrupt `uart_spi` (0-based), a
     /// multiple of 32, at most 960.

@@ -61,8 +61,8 @@ pub struct Stolen {
 struct Entry {
     /// Virtual time, up to the last charge.
     time: u64,
-    /// Orders equals: the earlier one goes first.
-    arrival: u64,
+    /// Orders equals: the earlier one goes first. After 2^31 others came, perhaps not.
+    arrival: u32,
     key: VcpuKey,
     weight: Weight,
 }
@@ -90,11 +90,13 @@ enum Pending {
     Yield,
 }
 
+/// Whether arrival `a` came before `b`.
+const fn earlier(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}
+
 /// A slice without an end, as a time.
 const NO_END: u64 = u64::MAX;
-/// The most virtual time charged at once, so that times stay comparable (weight 1 and a clock that
-/// jumped by years).
-const MAX_CHARGE: u64 = 1 << 60;
 
 /// The run queue of one physical CPU, for up to `N` vCPUs (at most 256 are sensible). `now` is in
 /// any unit, the same that [`Timing`] was made for, and should not go backwards.
@@ -110,7 +112,7 @@ pub struct RunQueue<const N: usize> {
     charged: u64,
     /// The queue's clock: the least virtual time of all in it; never goes back.
     clock: u64,
-    arrivals: u64,
+    arrivals: u32,
     weight: u32,
     entries: [Entry; N],
 }
@@ -146,7 +148,7 @@ impl<const N: usize> RunQueue<N> {
             return Err(EnqueueError::Queued);
         }
         self.account(now);
-        let time = time.place(self.cpu, self.clock, self.timing.slice());
+        let time = time.place(self.cpu, self.clock, Weight::usual(self.timing.slice()));
         let Some(entry) = self.entries.get_mut(self.len) else {
             return Err(EnqueueError::Full);
         };
@@ -198,9 +200,7 @@ impl<const N: usize> RunQueue<N> {
         let Some(running) = self.running_mut() else {
             return;
         };
-        running.time = running
-            .time
-            .wrapping_add(running.weight.scale(elapsed).min(MAX_CHARGE));
+        running.time = running.time.wrapping_add(running.weight.scale(elapsed));
         self.advance_clock();
     }
 
@@ -224,7 +224,10 @@ impl<const N: usize> RunQueue<N> {
             return false;
         };
         match self.running.and_then(|index| self.live().get(index)) {
-            Some(running) => before(woken.time.wrapping_add(self.timing.minimum()), running.time),
+            Some(running) => {
+                let least = Weight::usual(self.timing.minimum());
+                before(woken.time.wrapping_add(least), running.time)
+            }
             None => true,
         }
     }
@@ -296,7 +299,7 @@ impl<const N: usize> RunQueue<N> {
             }
             let better = best.is_none_or(|(_, least)| {
                 before(entry.time, least.time)
-                    || (entry.time == least.time && before(entry.arrival, least.arrival))
+                    || (entry.time == least.time && earlier(entry.arrival, least.arrival))
             });
             if better {
                 best = Some((index, entry));

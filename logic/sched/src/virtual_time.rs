@@ -1,4 +1,4 @@
-//! Virtual time: run time divided by weight, compared modulo 2^64.
+//! Virtual time: run time divided by weight, in small fractions of a tick, compared modulo 2^64.
 
 use abi::CpuId;
 

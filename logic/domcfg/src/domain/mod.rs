@@ -58,6 +58,7 @@ fn build(
     let nr_spis_given = properties::nr_spis(node, findings);
     let enhanced = interface::enhanced(node, findings);
     let permits = interface::permits(node, findings);
+    let weight = properties::weight(node, findings);
     if direct_map && !node.has("xen,static-mem") {
         findings.error(node, "direct-map", "needs xen,static-mem");
     }
@@ -80,6 +81,7 @@ fn build(
         trap_unmapped,
         enhanced,
         permits,
+        weight,
         channels: Vec::new(),
     };
     properties::settle_spis(&mut spec, host, node, findings);

@@ -18,6 +18,7 @@ pub(super) const DOMAIN: &[&str] = &[
     "passthrough",
     "xen,enhanced",
     "euxenite,permit",
+    "euxenite,weight",
     "xen,domain-p2m-mem-mb",
     "max_grant_version",
     "max_grant_frames",
@@ -71,7 +72,11 @@ fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     if name.len() > MAX_COMPARED {
         return None;
     }
-    let bare = |name: &'k str| name.strip_prefix("xen,").unwrap_or(name);
+    let bare = |name: &'k str| {
+        let vendors = ["xen,", "euxenite,"].iter();
+        let mut stripped = vendors.filter_map(|vendor| name.strip_prefix(vendor));
+        stripped.next().unwrap_or(name)
+    };
     let limit = (name.len() / 3).max(1);
     let likeness = |known: &'k str| {
         let bare = bare(known);
@@ -142,6 +147,7 @@ mod tests {
             ("direct_map", "direct-map"),
             ("xen,enhance", "xen,enhanced"),
             ("enhanced", "xen,enhanced"),
+            ("weight", "euxenite,weight"),
             ("llc-colours", "llc-colors"),
             ("Memory", "memory"),
         ] {

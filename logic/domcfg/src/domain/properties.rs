@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::num::NonZeroU16;
 
 use abi::{IntId, PAGE_SIZE, Range};
 
@@ -105,6 +106,23 @@ pub(super) fn trap_unmapped(node: Node<'_>, findings: &mut Findings) -> bool {
             true
         }
     }
+}
+
+/// `euxenite,weight`: one cell, the range of credit2's weights on Xen.
+pub(super) fn weight(node: Node<'_>, findings: &mut Findings) -> NonZeroU16 {
+    const NAME: &str = "euxenite,weight";
+    let Some(value) = node.property(NAME) else {
+        return DomainSpec::USUAL_WEIGHT;
+    };
+    let weight = node.u32(NAME).and_then(|weight| u16::try_from(weight).ok());
+    weight.and_then(NonZeroU16::new).unwrap_or_else(|| {
+        findings.error(
+            node,
+            NAME,
+            format!("= {}: must be one cell, 1 to 65535", cells_text(value)),
+        );
+        DomainSpec::USUAL_WEIGHT
+    })
 }
 
 /// `xen,static-mem`: page aligned, and in all exactly `memory`.

@@ -213,6 +213,7 @@ pub(crate) fn rich() -> Node {
         .cells("nr_spis", &[40])
         .cells("trap-unmapped-accesses", &[0])
         .cells("max_grant_frames", &[32])
+        .cells("euxenite,weight", &[512])
         .cells("xen,static-mem", &[0, 0x6000_0000, 0, 0x400_0000])
         .child(module("multiboot,ramdisk", 0x4c00_0000, 0x10_0001))
         .child(

@@ -164,6 +164,32 @@ fn numbers_are_checked() {
 }
 
 #[test]
+fn weights_are_in_xens_range() {
+    let weight = |weight| good(|d| d.cells("euxenite,weight", &[weight])).weight.get();
+    assert_eq!(good(|d| d).weight.get(), 256);
+    assert_eq!([1, 512, 65_535].map(weight), [1, 512, 65_535]);
+    for (cells, shown) in [
+        (&[0][..], "<0x0>"),
+        (&[65_536], "<0x10000>"),
+        (&[1, 0], "<0x1 0x0>"),
+        (&[], "<>"),
+    ] {
+        refused(
+            |d| d.cells("euxenite,weight", cells),
+            &format!("~: euxenite,weight = {shown}: must be one cell, 1 to 65535"),
+        );
+    }
+    refused(
+        |d| d.bytes("euxenite,weight", b"\x02\0"),
+        "~: euxenite,weight = [02 00]: must be one cell, 1 to 65535",
+    );
+    noted(
+        |d| d.cells("weight", &[512]),
+        "~: weight is unknown and ignored: did you mean euxenite,weight?",
+    );
+}
+
+#[test]
 fn spis_cover_the_uart() {
     refused(
         |d| d.cells("nr_spis", &[0]),
