@@ -44,7 +44,8 @@ pub(crate) fn start(vcpus: u32) {
     expand(0);
 }
 
-fn expand(page: u64) -> u64 {
+/// Gives the page of event words number `page`.
+pub(crate) fn expand(page: u64) -> u64 {
     let wanted = ExpandArray {
         array_gfn: (WORDS + page * PAGE_SIZE) >> 12,
     };
@@ -70,7 +71,8 @@ pub(crate) fn take(vcpu: u32, info: u64, port: Port) {
     word.fetch_and(!(PENDING | LINKED), Relaxed);
 }
 
-fn own_port() -> Port {
+/// The port for events to oneself, with FIFO.
+pub(crate) fn own_port() -> Port {
     let port = port();
     start(1);
     port
@@ -92,20 +94,26 @@ fn among_all() -> Port {
     port
 }
 
-fn handled(port: Port) -> u64 {
-    let block = cpu::block(0);
+/// As [`take`] for the only vCPU.
+pub(crate) fn take_own(port: Port) {
     take(0, SHARED_INFO, port);
+}
+
+/// Sends to the port and waits for the interrupt; it stays pending.
+pub(crate) fn handled(port: Port) -> u64 {
+    let block = cpu::block(0);
+    take_own(port);
     let seen = block.interrupts();
     let result = send(port);
     cpu::wait_spinning(block, seen);
     result
 }
 
-fn unmask(port: Port) -> u64 {
+pub(crate) fn unmask(port: Port) -> u64 {
     on_events(op::UNMASK, OnePort { port }.to_bytes().as_ptr())
 }
 
-fn status(port: Port) -> u64 {
+pub(crate) fn status(port: Port) -> u64 {
     let wanted = Status {
         dom: DomId::SELF,
         port,

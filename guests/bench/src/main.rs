@@ -8,7 +8,8 @@
 //! The command line chooses: `bench=single` (the default) for what one vCPU does alone,
 //! `bench=pair` for two vCPUs on CPUs of their own, `bench=shared` for two on one CPU,
 //! `bench=start` for nothing but the moment of the first instruction, `bench=scale` for `single` in
-//! the first of many guests while all other vCPUs sleep; `only=word` for the operations whose names
+//! the first of many guests while all other vCPUs sleep, `bench=ports` for event channels with as many
+//! ports bound as `ports=` says; `only=word` for the operations whose names
 //! contain the word (`_` stands for a space).
 #![no_std]
 #![no_main]
@@ -19,6 +20,7 @@ mod event_pair;
 mod events;
 mod fifo;
 mod grants;
+mod many_ports;
 mod memory;
 mod operation;
 mod pair;
@@ -73,6 +75,12 @@ extern "C" fn guest_main(tree: usize) -> ! {
             gic::enable(0);
             pair::start_helper();
             run(shared::OPERATIONS, only);
+        }
+        "ports" => {
+            gic::enable(0);
+            let wanted = word(bootargs, "ports=").and_then(|count| count.parse().ok());
+            many_ports::open(wanted.unwrap_or(16));
+            run(many_ports::OPERATIONS, only);
         }
         "scale" => {
             gic::enable(0);

@@ -6,7 +6,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use ::console::Level;
-use domcfg::{DomainSpec, Enhanced};
+use domcfg::{DEFAULT_MAX_EVTCHN_PORT, DomainSpec, Enhanced};
+use evtchn::Events;
 use grant::{Grants, Maptrack};
 use machine::frames::{Frames, Module};
 use machine::gic::Gic;
@@ -24,13 +25,15 @@ use crate::system::HostInterrupts;
 const HEAP_STEP: u64 = 64 << 10;
 /// What a domain's event channels, its grant table and its mappings take of the heap at most.
 const SHARING_BYTES: u64 = 2 << 20;
-/// The part of it for event channels: up to 1023, of 16 bytes each, and handles to their pages.
+/// The part of it for event channels: as many ports as a domain has by default, and what goes with
+/// their delivery.
 const EVENTS_BYTES: u64 = 128 << 10;
 
 // What one domain takes beyond its own room is not there for the others.
 const _: () = {
     let granted = Grants::<Page, Page>::most_bytes(MAX_GRANT_FRAMES);
     let mapped = Maptrack::most_bytes(MAX_MAPPINGS);
+    assert!(Events::<Page>::most_bytes(DEFAULT_MAX_EVTCHN_PORT) <= EVENTS_BYTES / 2);
     assert!(EVENTS_BYTES + granted + mapped <= SHARING_BYTES);
 };
 
@@ -152,12 +155,15 @@ fn room(frames: &mut Frames, spec: &DomainSpec, vcpus: usize) -> Result<Arena, &
         return Err("with it there are more than 256 vCPUs");
     }
     // Its vCPUs; a bit for each page; event channels and grants, a byte for each page of which there
-    // may be some: for them only a domain that knows of them finds much room.
+    // may be some: for them only a domain that knows of them finds much room, apart from ports that its node
+    // asks for.
     let shared = match spec.enhanced {
         Enhanced::No => 64 << 10,
         Enhanced::NoXenstore => SHARING_BYTES + spec.memory_kib / 4,
     };
-    let wanted = u64::from(spec.vcpus) * (4 << 10) + spec.memory_kib / 16 + shared;
+    let ports = Events::<Page>::most_bytes(spec.max_evtchn_port)
+        .saturating_sub(Events::<Page>::most_bytes(DEFAULT_MAX_EVTCHN_PORT));
+    let wanted = u64::from(spec.vcpus) * (4 << 10) + spec.memory_kib / 16 + shared + ports;
     let extent = frames.allocate(wanted.next_multiple_of(HEAP_STEP), abi::PAGE_SIZE);
     extent
         .map(machine::heap::grow)

@@ -3,7 +3,7 @@
 //! Everything that can be refused is checked before RAM is taken; what fails later gives all it
 //! took back.
 
-use abi::{CpuId, IntId, Ipa, PAGE_SIZE, Pa, Port, Range, VcpuId};
+use abi::{CpuId, IntId, Ipa, PAGE_SIZE, Pa, Range, VcpuId};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -56,8 +56,6 @@ const BLOCK: u64 = 2 << 20;
 const SPARE_TABLES: u64 = 16;
 /// The shared info page, and the frames that a grant table may have.
 const OWN_PAGES: u64 = 1 + super::MAX_GRANT_FRAMES as u64;
-/// The highest port of a domain that the boot device tree describes, as on Xen.
-const MAX_PORT: Port = Port(1023);
 
 /// A built domain and where its first vCPU starts.
 pub struct Built {
@@ -148,7 +146,7 @@ fn events(spec: &DomainSpec, memory: &Memory) -> Option<Events<Page>> {
     let config = evtchn::Config {
         domain: spec.id,
         vcpus: spec.vcpus,
-        max_port: MAX_PORT,
+        max_port: spec.max_evtchn_port,
     };
     Events::new(config, memory.own_page(0)?).ok()
 }

@@ -9,6 +9,7 @@ mod devices;
 mod ending;
 mod event_answers;
 mod event_channels;
+mod event_limits;
 mod event_lives;
 mod event_races;
 mod grant_races;

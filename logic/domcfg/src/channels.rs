@@ -4,18 +4,17 @@
 use alloc::format;
 use alloc::string::String;
 
+use abi::evtchn::two_level;
 use abi::{DomId, Port};
 
 use crate::finding::Findings;
 use crate::tree::{Node, Tree, cells_text, read_cells};
-use crate::{Channel, DomainEntry};
+use crate::{Channel, DEFAULT_MAX_EVTCHN_PORT, DomainEntry};
 
 /// `compatible` of a channel's node.
 const COMPATIBLE: &str = "xen,evtchn-v1";
 /// What it says: `<local-port &peer>`.
 const PROPERTY: &str = "xen,evtchn";
-/// The highest port of a domain of the boot device tree.
-const HIGHEST_PORT: u32 = 1023;
 /// The most ends that are read: a tree is not trusted to be small.
 const MAX_ENDS: usize = 1024;
 
@@ -52,7 +51,7 @@ fn read_end(
     domains: &mut [DomainEntry],
     findings: &mut Findings,
 ) {
-    let result = one(tree, node, domains);
+    let result = one(tree, node, domains, highest_port(domains.get(index)));
     let Some(entry) = domains.get_mut(index) else {
         return;
     };
@@ -110,11 +109,23 @@ fn ends(node: Node<'_>) -> Result<(Port, u32), String> {
     }
 }
 
-/// Reads a channel's node and checks its peer.
-fn one(tree: &Tree<'_>, node: Node<'_>, domains: &[DomainEntry]) -> Result<Channel, String> {
+/// The highest port of a channel of the domain's: it is made before the guest may change to FIFO.
+fn highest_port(domain: Option<&DomainEntry>) -> u32 {
+    let spec = domain.and_then(|entry| entry.spec.as_ref());
+    let most = spec.map_or(DEFAULT_MAX_EVTCHN_PORT, |spec| spec.max_evtchn_port);
+    most.0.min(two_level::PORTS - 1)
+}
+
+/// Reads a channel's node, whose port is `highest` at most, and checks its peer.
+fn one(
+    tree: &Tree<'_>,
+    node: Node<'_>,
+    domains: &[DomainEntry],
+    highest: u32,
+) -> Result<Channel, String> {
     let (port, handle) = ends(node)?;
-    if !(1..=HIGHEST_PORT).contains(&port.0) {
-        return Err(format!("the port must be 1 to {HIGHEST_PORT}"));
+    if !(1..=highest).contains(&port.0) {
+        return Err(format!("the port must be 1 to {highest}"));
     }
     let peer = tree
         .all()

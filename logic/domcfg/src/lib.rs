@@ -42,8 +42,9 @@ pub use early::early_uart;
 pub use error::TreeError;
 pub use finding::{Finding, Severity};
 pub use spec::{
-    Channel, Conduit, CpuNode, CpuSet, DomainEntry, DomainSpec, Enable, Enhanced, Gic, HostSpec,
-    MAX_ROUNDED_SPIS, Module, SystemSpec, Timer, Uart, UartKind, VcpuAffinity,
+    Channel, Conduit, CpuNode, CpuSet, DEFAULT_MAX_EVTCHN_PORT, DomainEntry, DomainSpec, Enable,
+    Enhanced, Gic, HostSpec, MAX_ROUNDED_SPIS, Module, SystemSpec, Timer, Uart, UartKind,
+    VcpuAffinity,
 };
 pub use tree::{MAX_BLOB, MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_PROPERTIES, MAX_RESERVATIONS};
 

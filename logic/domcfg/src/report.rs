@@ -100,6 +100,7 @@ fn table(domains: &[DomainEntry]) -> String {
         "vCPUs",
         "memory",
         "SPIs",
+        "ports",
         "UART",
         "CPUs",
         "weight",
@@ -137,6 +138,7 @@ fn row(entry: &DomainEntry) -> Vec<String> {
     row.push(format!("{}", spec.vcpus));
     row.push(bytes_text(spec.memory_kib.saturating_mul(1024)));
     row.push(format!("{}", spec.nr_spis));
+    row.push(format!("{}", spec.max_evtchn_port.0));
     row.push(String::from(if spec.vpl011 { "vpl011" } else { "-" }));
     row.push(affinity_text(spec));
     row.push(format!("{}", spec.weight));

@@ -233,6 +233,8 @@ pub struct DomainSpec {
     pub permits: Permits,
     /// Each vCPU's share of its CPU relative to others', as credit2's weight on Xen.
     pub weight: NonZeroU16,
+    /// The highest event channel port that it may open, 1 to 131071.
+    pub max_evtchn_port: Port,
     /// Its ends of the event channels that the tree makes.
     pub channels: Vec<Channel>,
 }
@@ -250,7 +252,7 @@ pub enum Enhanced {
 /// that domain is refused, names this end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channel {
-    /// This end, 1 to 1023.
+    /// This end, 1 to the domain's highest port, at most 4095.
     pub port: Port,
     /// The other end's domain, which may be this one.
     pub peer: DomId,
@@ -278,6 +280,10 @@ impl DomainSpec {
 
 /// The most SPIs of a domain that are a multiple of 32 and within the architecture's 988.
 pub const MAX_ROUNDED_SPIS: u32 = abi::arm::MAX_SPIS / 32 * 32;
+
+/// The highest port of a domain that does not say another: what Xen gives every domain of the boot
+/// device tree.
+pub const DEFAULT_MAX_EVTCHN_PORT: Port = Port(1023);
 
 /// The CPUs that a vCPU may run on; `None`: any.
 pub type VcpuAffinity = Option<CpuSet>;

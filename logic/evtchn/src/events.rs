@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use abi::evtchn::{two_level, virq};
+use abi::evtchn::{fifo, two_level, virq};
 use abi::{DomId, Errno, Port, VcpuId, VcpuSet};
 
 use crate::channel::State;
@@ -25,7 +25,7 @@ pub struct Config {
     pub domain: DomId,
     /// Its vCPUs, at most [`VcpuSet::MAX`].
     pub vcpus: u16,
-    /// The highest port that it may use, `max_evtchn_port`. 1023 for a dom0less domU.
+    /// The highest port that it may use, `max_evtchn_port`. What the ABI has is the limit, too.
     pub max_port: Port,
 }
 
@@ -116,6 +116,15 @@ pub struct PortStatus {
 pub struct Retired<P>(pub(crate) Abi<P>, pub(crate) Vec<VcpuEvents<P>>);
 
 impl<P: SharedPage> Events<P> {
+    /// What a domain takes of the heap at most when it opens all its ports up to `max_port`, with
+    /// FIFO's pages. What goes with its vCPUs is not in it.
+    pub const fn most_bytes(max_port: Port) -> u64 {
+        let ports = max_port.0.saturating_add(1);
+        // The list of pages is copied when it grows.
+        let pages = ports.div_ceil(fifo::WORDS_PER_PAGE) as u64 * 2 * size_of::<P>() as u64;
+        Ports::most_bytes(ports) + pages
+    }
+
     /// No open ports, 2-level. `shared_info` is the domain's shared info page, all zero.
     ///
     /// # Errors
@@ -177,7 +186,7 @@ impl<P: SharedPage> Events<P> {
     pub(crate) fn port_limit(&self) -> u32 {
         let most = match self.abi {
             #[cfg(feature = "fifo")]
-            Abi::Fifo(_) => abi::evtchn::fifo::PORTS,
+            Abi::Fifo(_) => fifo::PORTS,
             _ => two_level::PORTS,
         };
         self.max_port.0.saturating_add(1).min(most)

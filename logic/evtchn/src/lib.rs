@@ -44,6 +44,9 @@ mod virq;
 #[cfg(test)]
 mod tests;
 
+/// What an allocation takes of the heap beside its own bytes, rounding included.
+const ALLOCATION_BYTES: usize = 64;
+
 pub use bind::Wanted;
 pub use channel::{Consumer, Side, State};
 pub use close::Closed;

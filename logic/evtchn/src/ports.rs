@@ -64,6 +64,13 @@ impl Ports {
         Ok(ports)
     }
 
+    /// What so many ports take of the heap at most.
+    pub(crate) const fn most_bytes(ports: u32) -> u64 {
+        // The list of buckets is copied when it grows.
+        let bucket = size_of::<Bucket>() + 2 * size_of::<Box<Bucket>>() + crate::ALLOCATION_BYTES;
+        ports.div_ceil(BUCKET_PORTS) as u64 * bucket as u64
+    }
+
     /// The port's record, if the table reaches that far.
     pub(crate) fn get(&self, port: Port) -> Option<&Channel> {
         let bucket = self.buckets.get((port.0 / BUCKET_PORTS) as usize)?;

@@ -23,6 +23,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     command,
     guest_files::System,
+    host_tree::Edit,
     qemu::Machine,
     run::{self, Files, Guests, Hypervisor, Request, Source},
 };
@@ -53,6 +54,8 @@ pub(crate) struct Boot<'a> {
     pub(crate) arguments: &'a str,
     /// The hypervisor's command line.
     pub(crate) xen_args: &'a str,
+    /// Numbers that are set in each guest's node.
+    pub(crate) properties: &'a [(&'a str, u32)],
     /// What a guest prints first, and last.
     pub(crate) marks: (&'a str, &'a str),
     /// What to type when all guests are at their end, and what is waited for then.
@@ -164,6 +167,20 @@ impl Boot<'_> {
         }
     }
 
+    fn edits(&self) -> Vec<Edit> {
+        let one = |&(name, value): &(&str, u32)| (name.into(), value.to_be_bytes().to_vec());
+        let set: Vec<_> = self.properties.iter().map(one).collect();
+        let domains = if set.is_empty() { 0 } else { self.guests };
+        let edit = |domain| Edit {
+            domain: domain as usize,
+            bootargs: None,
+            remove: Vec::new(),
+            set: set.clone(),
+            ends: Vec::new(),
+        };
+        (1..=domains).map(edit).collect()
+    }
+
     fn request(&self) -> Request {
         let qemu = ["-icount", "shift=0,sleep=off", "-no-reboot"];
         Request {
@@ -182,7 +199,7 @@ impl Boot<'_> {
             hypervisor: Hypervisor::File(self.hypervisor.to_path_buf()),
             xen_args: self.xen_args.into(),
             tree: None,
-            edits: Vec::new(),
+            edits: self.edits(),
             qemu_args: qemu.map(String::from).to_vec(),
         }
     }

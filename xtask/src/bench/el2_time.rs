@@ -50,6 +50,7 @@ pub(crate) fn measure(paths: &Paths, subject: &Subject, guest: &Path) -> Result<
             arguments,
             // The keys are the hypervisor's from the start.
             xen_args: "console=dtuart conswitch=ax",
+            properties: &[],
             // One CPU needs no nudging, so it does not matter when it would begin.
             marks: ("", end),
             question: Some((&["E"], END)),

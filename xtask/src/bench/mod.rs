@@ -8,6 +8,7 @@ mod gate;
 mod html;
 mod lines;
 mod operations;
+mod ports;
 mod repeat;
 mod scaling;
 mod startup;
@@ -109,6 +110,8 @@ pub(crate) enum Part {
     StartUp,
     /// The operations among more guests and vCPUs
     Scaling,
+    /// Event channels with many ports bound (Euxenite alone)
+    Ports,
     /// Exits of a Linux guest until its shell, by cause
     Exits,
     /// The time at EL2 of each exit, by cause (Euxenite with its feature `exit-statistics`)
@@ -155,6 +158,7 @@ struct Report {
     xen: Option<Sheet>,
     euxenite: Sheet,
     el2: Option<Times>,
+    ports: Vec<ports::Pair>,
     rows: Vec<Row>,
     wall: Vec<Pairs>,
 }
@@ -238,7 +242,7 @@ impl Subject {
                     Err(error) => told("scaling", error),
                 },
                 // Once, of Euxenite alone: `Report::measure`.
-                Part::El2Time => {}
+                Part::El2Time | Part::Ports => {}
                 Part::Exits => {
                     sheet.exits = exits::measure(paths, self)
                         .map_err(|error| told("exits", error))
@@ -269,6 +273,10 @@ impl Report {
             Some(xen) if plan.wall_pairs > 0 => wall::measure(paths, xen, ours, plan.wall_pairs)?,
             _ => Vec::new(),
         };
+        let ports = match plan.parts.contains(&Part::Ports) {
+            true => ports::measure(paths, ours, guest)?,
+            false => Vec::new(),
+        };
         let el2 = match plan.parts.contains(&Part::El2Time) {
             true => Some(el2_time::measure(
                 paths,
@@ -280,6 +288,7 @@ impl Report {
         Ok(Self {
             xen: theirs,
             el2,
+            ports,
             euxenite,
             rows,
             wall,
@@ -302,6 +311,10 @@ impl Report {
             let theirs = xen.map_or(&[][..], |xen| &xen.curves);
             let text = scaling::markdown(theirs, &self.euxenite.curves);
             sections.push(("Scaling", "scaling", text));
+        }
+        if !self.ports.is_empty() {
+            let text = ports::markdown(&self.ports);
+            sections.push(("Bound ports", "ports", text));
         }
         if let Some(ours) = &self.euxenite.exits {
             let theirs = xen.and_then(|xen| xen.exits.as_ref());
@@ -344,13 +357,14 @@ fn finish(paths: &Paths, plan: &Plan, report: &Report) -> Result<bool> {
             gone.join(", ")
         );
     }
-    if plan.extent == Extent::EuxeniteOnly {
-        let rows = table::with_xen_of(&report.rows, &committed);
-        text = gate::replaced(&text, "operations", &table::markdown(&rows))?;
-    } else {
-        for (_, name, table) in report.sections() {
-            text = gate::replaced(&text, name, &table)?;
-        }
+    for (_, name, table) in report.sections() {
+        let table = match (plan.extent, name) {
+            (Extent::Both, _) | (_, "ports") => table,
+            (_, "operations") => table::markdown(&table::with_xen_of(&report.rows, &committed)),
+            // It compares both.
+            _ => continue,
+        };
+        text = gate::replaced(&text, name, &table)?;
     }
     fs::write(&document, text)?;
     println!("{DOCUMENT} holds these figures now.");

@@ -84,6 +84,7 @@ pub(crate) fn measure(
             memory_mib: 256,
             arguments: &format!("{}{part}", run.arguments),
             xen_args: run.xen_args,
+            properties: &[],
             marks: ("bench: begin", "bench: end"),
             question: None,
             limit: Duration::from_secs(60),

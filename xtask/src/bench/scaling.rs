@@ -35,6 +35,7 @@ pub(crate) fn measure(paths: &Paths, subject: &Subject, guest: &Path) -> Result<
             memory_mib: 64,
             arguments: "bench=scale",
             xen_args: "console=dtuart bootscrub=on",
+            properties: &[],
             marks: ("bench: begin", "bench: end"),
             question: None,
             limit: Duration::from_secs(120),

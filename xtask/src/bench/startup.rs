@@ -106,6 +106,7 @@ fn start(
         memory_mib,
         arguments: "bench=start",
         xen_args,
+        properties: &[],
         marks: ("bench: begin", "bench: end"),
         question: asks.then_some((&keys, "[zone=36]")),
         limit: Duration::from_secs(90),

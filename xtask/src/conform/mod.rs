@@ -118,6 +118,7 @@ fn ask(
         arguments: &only.map_or(String::new(), |only| format!("only={only}")),
         // The guest prints most of it by hypercall, which Xen shows at this level alone.
         xen_args: "console=dtuart guest_loglvl=all",
+        properties: &[],
         marks: ("conform: begin", "conform: end"),
         question: None,
         limit: Duration::from_secs(240),

@@ -1,12 +1,15 @@
-//! What of the hypervisor's interface a domain sees: `xen,enhanced` and `euxenite,permit`.
+//! What of the hypervisor's interface a domain sees: `xen,enhanced`, `euxenite,permit` and
+//! `euxenite,max-evtchn-port`.
 
 use alloc::format;
 
+use abi::Port;
+use abi::evtchn::fifo;
 use abi::permit::Permits;
 
-use crate::Enhanced;
 use crate::finding::Findings;
-use crate::tree::{Node, string_text, strings};
+use crate::tree::{Node, cells_text, string_text, strings};
+use crate::{DEFAULT_MAX_EVTCHN_PORT, Enhanced};
 
 /// `xen,enhanced`. What needs a xenstore is refused, as there is none.
 pub(super) fn enhanced(node: Node<'_>, findings: &mut Findings) -> Enhanced {
@@ -55,4 +58,21 @@ pub(super) fn permits(node: Node<'_>, findings: &mut Findings) -> Permits {
         findings.error(node, NAME, format!("= {}: {rule}", string_text(value)));
         Permits::ALL
     })
+}
+
+/// `euxenite,max-evtchn-port`: Xen's tools have it for other domains as `max_event_channels`.
+pub(super) fn max_evtchn_port(node: Node<'_>, findings: &mut Findings) -> Port {
+    const NAME: &str = "euxenite,max-evtchn-port";
+    let Some(value) = node.property(NAME) else {
+        return DEFAULT_MAX_EVTCHN_PORT;
+    };
+    match node.u32(NAME) {
+        Some(port) if (1..fifo::PORTS).contains(&port) => Port(port),
+        _ => {
+            let (value, most) = (cells_text(value), fifo::PORTS - 1);
+            let rule = format!("= {value}: must be one cell, 1 to {most}");
+            findings.error(node, NAME, rule);
+            DEFAULT_MAX_EVTCHN_PORT
+        }
+    }
 }

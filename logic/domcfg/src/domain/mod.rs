@@ -59,6 +59,7 @@ fn build(
     let enhanced = interface::enhanced(node, findings);
     let permits = interface::permits(node, findings);
     let weight = properties::weight(node, findings);
+    let max_evtchn_port = interface::max_evtchn_port(node, findings);
     if direct_map && !node.has("xen,static-mem") {
         findings.error(node, "direct-map", "needs xen,static-mem");
     }
@@ -82,6 +83,7 @@ fn build(
         enhanced,
         permits,
         weight,
+        max_evtchn_port,
         channels: Vec::new(),
     };
     properties::settle_spis(&mut spec, host, node, findings);

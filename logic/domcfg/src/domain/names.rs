@@ -19,6 +19,7 @@ pub(super) const DOMAIN: &[&str] = &[
     "xen,enhanced",
     "euxenite,permit",
     "euxenite,weight",
+    "euxenite,max-evtchn-port",
     "xen,domain-p2m-mem-mb",
     "max_grant_version",
     "max_grant_frames",
@@ -150,6 +151,7 @@ mod tests {
             ("weight", "euxenite,weight"),
             ("llc-colours", "llc-colors"),
             ("Memory", "memory"),
+            ("max_evtchn_port", "euxenite,max-evtchn-port"),
         ] {
             assert_eq!(nearest(typo, DOMAIN), Some(meant), "{typo}");
         }

@@ -6,10 +6,10 @@ use crate::fixture::{domain, gicv2, gicv3, host, rich, with_domains};
 const RICH: &str = "\
 Host: 2 CPUs, 1 GiB RAM, GICv3, console /soc/serial@0
 
-id  domain         vCPUs  memory   SPIs  UART    CPUs             weight  memory from
-d1  /chosen/domU1  2      256 MiB  96    vpl011  any              256     free
-d2  /chosen/domU2  4      64 MiB   64    vpl011  0x3,any,any,any  512     static
-d3  /chosen/domU3  2      128 MiB  96    vpl011  any              256     static, 1:1
+id  domain         vCPUs  memory   SPIs  ports  UART    CPUs             weight  memory from
+d1  /chosen/domU1  2      256 MiB  96    1023   vpl011  any              256     free
+d2  /chosen/domU2  4      64 MiB   64    1023   vpl011  0x3,any,any,any  512     static
+d3  /chosen/domU3  2      128 MiB  96    1023   vpl011  any              256     static, 1:1
 
 Host memory
                      +---------------------------------------------------------+

@@ -34,6 +34,26 @@ fn permits_are_a_list_of_names() {
     );
 }
 
+#[test]
+fn the_highest_port_is_a_number() {
+    assert_eq!(good(|domain| domain).max_evtchn_port, Port(1023));
+    const NAME: &str = "euxenite,max-evtchn-port";
+    for port in [1, 1024, 131_071] {
+        let spec = good(|domain| domain.cells(NAME, &[port]));
+        assert_eq!(spec.max_evtchn_port, Port(port));
+    }
+    let cases: [(&[u32], &str); 4] = [
+        (&[0], "= <0x0>"),
+        (&[131_072], "= <0x20000>"),
+        (&[0, 100], "= <0x0 0x64>"),
+        (&[], "= <>"),
+    ];
+    for (cells, value) in cases {
+        let line = format!("~: {NAME} {value}: must be one cell, 1 to 131071");
+        refused(|domain| domain.cells(NAME, cells), &line);
+    }
+}
+
 fn end(handle: u32, cells: &[u32]) -> Node {
     Node::new(&format!("channel@{handle}"))
         .text("compatible", "xen,evtchn-v1")
@@ -90,6 +110,25 @@ fn a_channel_that_leads_nowhere_refuses_its_domain() {
         Severity::Error,
         "/chosen/domU1/channel@1: xen,evtchn = <0xa 0x2>: the peer /chosen/domU2/channel@2 does not point back",
     );
+}
+
+#[test]
+fn a_channels_port_is_one_that_its_domain_may_open() {
+    for (most, port, highest) in [(2000, 2000, 2000), (9, 10, 9), (131_071, 4096, 4095)] {
+        let first = domain("domU1")
+            .cells("euxenite,max-evtchn-port", &[most])
+            .child(end(1, &[port, 2]));
+        let second = domain("domU2").child(end(2, &[11, 1]));
+        let system = read(with_domains(host(gicv3()), [first, second]));
+        if port <= highest {
+            assert_eq!(system.errors().count(), 0, "{:#?}", system.findings);
+            continue;
+        }
+        let line = format!(
+            "/chosen/domU1/channel@1: xen,evtchn = <{port:#x} 0x2>: the port must be 1 to {highest}"
+        );
+        told(&system, Severity::Error, &line);
+    }
 }
 
 #[test]
