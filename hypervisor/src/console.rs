@@ -21,7 +21,7 @@ const RING_BYTES: usize = 8192;
 /// The longest message; what is longer is cut.
 const MESSAGE_BYTES: usize = 512;
 /// The most bytes given to the UART in one go, which bounds an exit.
-const PUMP_BYTES: usize = 256;
+const PUMP_BYTES: usize = 128;
 
 /// Whose message it is, and how much it matters.
 #[derive(Clone, Copy, Debug)]
