@@ -235,7 +235,7 @@ fn where_there_is_no_whole_page_nothing_is_held() {
         (&extent, 0x1000),
         (&extent, 0x800),
         (&extent, 8),
-        (&extent, u64::MAX & !0xfff),
+        (&extent, !0xfff),
     ] {
         let page = HeldPage::new(extent, offset);
         page.store32(0, 7);
