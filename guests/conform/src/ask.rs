@@ -50,6 +50,18 @@ pub(crate) fn store64(address: u64, value: u64) {
     unsafe { (address as *mut u64).write_volatile(value) }
 }
 
+/// The byte at `address`.
+pub(crate) fn load8(address: u64) -> u8 {
+    // SAFETY: as above.
+    unsafe { (address as *const u8).read_volatile() }
+}
+
+/// Writes a byte.
+pub(crate) fn store8(address: u64, value: u8) {
+    // SAFETY: as above.
+    unsafe { (address as *mut u8).write_volatile(value) }
+}
+
 /// The 32 bits at `address`.
 pub(crate) fn load32(address: u64) -> u32 {
     // SAFETY: as above.

@@ -5,7 +5,7 @@ use abi::arm::{GRANT_TABLE, RAM_BANK_0};
 use abi::grant::{Copy, CopyEnd, entry, op};
 
 use crate::{
-    ask::{DOMAINS, OWN, UNMAPPED, frame, load64, store64},
+    ask::{DOMAINS, OWN, UNMAPPED, frame, load8, load64, store8, store64},
     grants::{GRANTED, GREF, OTHER, flags_of, grant, set_entry},
     say,
 };
@@ -13,6 +13,7 @@ use crate::{
 pub(crate) fn print() {
     copying();
     copy_limits();
+    copy_lengths();
 }
 
 const fn frame_end(at: u64, offset: u16) -> CopyEnd {
@@ -150,4 +151,51 @@ fn copy_limits() {
         let bad = copy(grant_end(GREF + 2, OWN, from), frame_end(OTHER, to), len, 1);
         say!(@ format_args!("grant.copy.part_of_bad.{from}.{to}.{len}"), "{bad:?}");
     }
+}
+
+/// The longest that is copied in every length: every way through a loop that takes up to 128 bytes at once.
+const LONGEST: u64 = 300;
+/// What surrounds a copy.
+const AROUND: u64 = 16;
+const UNTOUCHED: u8 = 0xa5;
+
+/// Bytes that differ from their neighbours, and from what is 64, 128 and 256 further; never [`UNTOUCHED`].
+const fn content(at: u64) -> u8 {
+    (at * 7 % 157) as u8
+}
+
+/// Every length, at odd offsets and even ones: what is copied, and what is beside it.
+fn copy_lengths() {
+    for at in 0..4096 {
+        store8(GRANTED + at, content(at));
+    }
+    for (from, to) in [(0, 32), (1, 32), (8, 35), (13, 23), (1000, 1007)] {
+        let mut bad = 0;
+        for len in 0..=LONGEST {
+            bad += u32::from(!is_copied(from, to, len));
+        }
+        say!(@ format_args!("grant.copy.lengths.{from}.{to}"), "{bad} bad");
+    }
+    let at_end = (1..=LONGEST).filter(|len| !is_copied(4096 - len, 4096 - len, *len));
+    say!("grant.copy.lengths.at_end", "{} bad", at_end.count());
+    say!(
+        "grant.copy.lengths.page",
+        "copied {}",
+        is_copied(0, 0, 4096)
+    );
+}
+
+/// Copies, and looks at each byte.
+fn is_copied(from: u64, to: u64, len: u64) -> bool {
+    let seen = to.saturating_sub(AROUND)..(to + len + AROUND).min(4096);
+    for at in seen.clone() {
+        store8(OTHER + at, UNTOUCHED);
+    }
+    let ends = (frame_end(GRANTED, from as u16), frame_end(OTHER, to as u16));
+    let done = copy(ends.0, ends.1, len as u16, 0) == (0, 0);
+    let expected = |at: u64| match at.checked_sub(to) {
+        Some(index) if index < len => content(from + index),
+        _ => UNTOUCHED,
+    };
+    done && seen.into_iter().all(|at| load8(OTHER + at) == expected(at))
 }

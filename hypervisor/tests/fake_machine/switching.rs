@@ -95,3 +95,34 @@ fn a_storm_of_kicks_does_not_keep_a_slice_from_ending() {
     }
     panic!("the other domain never comes to run");
 }
+
+#[test]
+fn a_newcomer_finds_no_interrupt_of_who_left() {
+    // Fewer than are pending, as many, and more; on both sides of what is usual.
+    for count in [2, 4, 5, 8, 16] {
+        let mut bench = Setup::two().cpus(1).list_registers(count).boot();
+        let (cpu, frame) = (CpuId(0), GICV3_REDISTRIBUTORS.start() + 0x1_0000);
+        for (who, numbers) in [(A, 0..8), (OTHER, 8..10)] {
+            bench.store(who, GICV3_DISTRIBUTOR.start(), 0x12);
+            bench.store(who, frame + 0x80, u32::MAX);
+            bench.store(who, frame + 0x100, 0xffff);
+            for number in numbers {
+                bench.run(who, move |guest| {
+                    guest.write_register(SGI1R, number << 24 | 1)
+                });
+            }
+        }
+        for who in [A, OTHER, A, OTHER] {
+            bench.ask(who, |_| ());
+            let own = if who == A { 0..8 } else { 8..10 };
+            let listed = bench.machine.list_registers(cpu);
+            let held = listed.iter().filter(|register| **register != 0);
+            let numbers: Vec<u32> = held.map(|register| *register as u32).collect();
+            assert_eq!(numbers.len(), own.len().min(count.into()), "{count}");
+            assert!(
+                numbers.iter().all(|number| own.contains(number)),
+                "{count}: {numbers:?}"
+            );
+        }
+    }
+}
