@@ -2,9 +2,11 @@
 
 use abi::arm::EVENT_UPCALL;
 use abi::evtchn::{
-    AllocUnbound, BindInterdomain, BindVcpu, BindVirq, ExpandArray, InitControl, Reset,
-    SetPriority, Status, fifo, op, status, virq,
+    AllocUnbound, BindInterdomain, BindVcpu, BindVirq, ExpandArray, InitControl, Reset, Status, op,
+    status, virq,
 };
+#[cfg(feature = "fifo-evtchn")]
+use abi::evtchn::{SetPriority, fifo};
 use abi::hypercall::{EVENT_CHANNEL_OP, VCPU_OP};
 use abi::shared_info::{MASK_OFFSET, PENDING_OFFSET, vcpu_info};
 use abi::vcpu::{self, RegisterVcpuInfo};
