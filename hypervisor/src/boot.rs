@@ -246,7 +246,7 @@ pub fn build_system(mut early: Early, token: &mut Token<Unlocked>) -> Ready {
         TreeConduit::Hvc => Conduit::Hvc,
     });
     let most = usize::from(early.spec.command_line.maxcpus.unwrap_or(u16::MAX));
-    let online = start_cpus(&mut early, conduit, &order, most, token);
+    let online = start_cpus(&mut early, &gic, conduit, &order, most, token);
     info(
         &mut early.console,
         format_args!("Brought up {} CPUs\n", online.len()),

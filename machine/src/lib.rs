@@ -11,6 +11,7 @@ extern crate alloc;
 #[cfg(any(test, not(target_os = "none")))]
 extern crate std;
 
+pub mod arrival;
 pub mod claim;
 pub mod exit;
 pub mod frames;

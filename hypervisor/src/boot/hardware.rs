@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use ::console::Level;
 use domcfg::{Enable, HostSpec};
+use machine::arrival::{self, Arrival};
 use machine::gic::{self, Gic};
 use machine::lock::{Token, Unlocked};
 use machine::{Conduit, STACK_BYTES};
@@ -77,27 +78,35 @@ pub(super) fn cpu_order(host: &HostSpec) -> Vec<usize> {
         .collect()
 }
 
-/// Starts the other CPUs and gives the logical numbers of those that run.
+/// How long the CPUs that firmware starts may take until they are here, all together.
+const START_SECONDS: u64 = 1;
+
+/// Starts the other CPUs, waits for them, and gives the logical numbers of those that run.
 pub(super) fn start_cpus(
     early: &mut Early,
+    gic: &Gic,
     conduit: Option<Conduit>,
     order: &[usize],
     most: usize,
     token: &mut Token<Unlocked>,
 ) -> Vec<CpuId> {
-    let mut online = Vec::from([CpuId(0)]);
+    let mut asked = Vec::new();
     for index in order {
-        if online.len() >= most.min(usize::from(domcfg::CpuSet::MAX)) {
+        if asked.len() + 1 >= most.min(usize::from(domcfg::CpuSet::MAX)) {
             break;
         }
         let Some(node) = early.spec.host.cpus.get(*index) else {
             continue;
         };
-        let cpu = CpuId(online.len() as u16);
+        let mpidr = node.mpidr;
+        let place = CpuId(asked.len() as u16 + 1);
         let result = match (&node.enable, conduit) {
+            _ if !gic.serves(place, mpidr) => Err(String::from(
+                "the interrupt controller has no interface for it",
+            )),
             (Enable::Psci, Some(conduit)) => {
                 match early.frames.allocate(STACK_BYTES, abi::PAGE_SIZE) {
-                    Some(stack) => machine::start_cpu(conduit, node.mpidr, cpu, stack, token)
+                    Some(stack) => machine::start_cpu(conduit, mpidr, place, stack, token)
                         .map_err(|error| format!("PSCI error {}", error.0)),
                     None => Err(String::from("no memory for its stack")),
                 }
@@ -108,12 +117,35 @@ pub(super) fn start_cpus(
             }
         };
         match result {
-            Ok(()) => online.push(cpu),
-            Err(why) => early.console.print(
-                Source::Host(Level::Error),
-                format_args!("CPU {:#x} is not started: {why}\n", node.mpidr),
-            ),
+            Ok(arrival) => asked.push((mpidr, arrival)),
+            Err(why) => not_started(early, mpidr, &why),
+        }
+    }
+    let_in(early, &asked)
+}
+
+/// Gives numbers, without gaps, to the CPUs that come.
+fn let_in(early: &mut Early, asked: &[(u64, &Arrival)]) -> Vec<CpuId> {
+    // Some firmware leaves the frequency 0.
+    let second = machine::timer::frequency().max(1_000_000);
+    let arrivals = asked.iter().map(|(_, arrival)| *arrival);
+    arrival::wait_for(arrivals, START_SECONDS * second);
+    let mut online = Vec::from([CpuId(0)]);
+    for (mpidr, arrival) in asked {
+        let cpu = CpuId(online.len() as u16);
+        if arrival.admit(cpu) {
+            online.push(cpu);
+        } else {
+            let why = format!("firmware started it, but it has not come in {START_SECONDS} s");
+            not_started(early, *mpidr, &why);
         }
     }
     online
+}
+
+fn not_started(early: &mut Early, mpidr: u64, why: &str) {
+    early.console.print(
+        Source::Host(Level::Error),
+        format_args!("CPU {mpidr:#x} is not started: {why}\n"),
+    );
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use abi::{CpuId, Pa, Range, psci};
 use hypervisor::boot;
 use machine::Boot;
-use machine::host::{Halted, Machine, Parts, Record};
+use machine::host::{FREQUENCY_HZ, Halted, Machine, Parts, Record};
 
 use crate::bench::{Bench, ENTRY, KERNEL_BYTES, Setup, id, small};
 use crate::trees::{Node, module};
@@ -153,6 +153,53 @@ fn cpus_that_do_not_start_are_named() {
         "{output}"
     );
     assert!(output.contains("Brought up 1 CPUs"), "{output}");
+}
+
+#[test]
+fn a_cpu_that_never_comes_is_named_and_its_neighbour_has_its_number() {
+    let (machine, mut start) = Setup::two().cpus(4).power_on();
+    machine.keep_away(2);
+    let before = machine.now();
+    let early = boot::prepare(&mut start);
+    let ready = boot::build_system(early, start.token());
+    assert_eq!(machine.now() - before, FREQUENCY_HZ, "waited for");
+    assert_eq!(ready.system.cpus.len(), 3);
+    let output = machine.take_output();
+    let lines = output.matches(" is not started: ").count();
+    assert!(
+        lines == 1
+            && output.contains("CPU 0x2 is not started: firmware started it, but it has not come"),
+        "{output}"
+    );
+    assert!(output.contains("Brought up 3 CPUs"), "{output}");
+    assert_eq!(machine.arrive(1), Some(CpuId(1)));
+    assert_eq!(machine.arrive(3), Some(CpuId(2)));
+    assert_eq!(machine.arrive(2), None, "it is too late");
+}
+
+#[test]
+fn cpus_that_come_at_once_are_not_waited_for() {
+    let (machine, mut start) = Setup::two().cpus(4).power_on();
+    let before = machine.now();
+    let early = boot::prepare(&mut start);
+    let ready = boot::build_system(early, start.token());
+    assert_eq!(ready.system.cpus.len(), 4);
+    assert_eq!(machine.now(), before);
+}
+
+#[test]
+fn a_cpu_without_an_interrupt_interface_gets_no_vcpu() {
+    let (machine, mut start) = Setup::two().cpus(3).power_on();
+    machine.take_interface(1);
+    let early = boot::prepare(&mut start);
+    let ready = boot::build_system(early, start.token());
+    assert_eq!(ready.system.cpus.len(), 2);
+    let output = machine.take_output();
+    assert!(
+        output.contains("CPU 0x1 is not started: the interrupt controller has no interface for it"),
+        "{output}"
+    );
+    assert_eq!(machine.arrive(2), Some(CpuId(1)));
 }
 
 #[test]

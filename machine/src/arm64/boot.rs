@@ -11,6 +11,7 @@ use super::entry::{SecondaryStart, call_on_stack, park, secondary_entry};
 use super::firmware::{Conduit, StartError};
 use super::mmu::{self, MapError, STACK_WINDOW, Use};
 use super::uart::Uart;
+use crate::arrival::Arrival;
 use crate::frames::{Extent, Frames, Module, Occupied, TooFragmented};
 use crate::heap;
 use crate::lock::{Token, Unlocked, cpu_token};
@@ -357,22 +358,34 @@ fn map_stack(cpu: CpuId, stack: Extent, token: &mut Token<Unlocked>) -> Option<u
     Some(bottom + bytes)
 }
 
-/// Starts the CPU with this `mpidr` as `cpu`, by the host's firmware. It goes on in the binary's
-/// `euxenite_secondary`.
+/// The most CPUs that can be started besides the boot CPU.
+const MOST_STARTS: usize = 128;
+
+/// Who of those that were started has come, by the order of their starts.
+static ARRIVALS: [Arrival; MOST_STARTS] = [const { Arrival::new() }; MOST_STARTS];
+
+/// Has the host's firmware start the CPU with this `mpidr`, on the stack with the number `place` (from 1
+/// on, each once). When it has come and is let in it goes on in the binary's `euxenite_secondary`. The
+/// stack stays its own, even if it never comes.
 pub fn start_cpu(
     conduit: Conduit,
     mpidr: u64,
-    cpu: CpuId,
+    place: CpuId,
     stack: Extent,
     token: &mut Token<Unlocked>,
-) -> Result<(), StartError> {
-    extern "C" fn go(cpu: u64) -> ! {
-        let cpu = CpuId(cpu as u16);
+) -> Result<&'static Arrival, StartError> {
+    extern "C" fn go(place: u64) -> ! {
+        let arrival = ARRIVALS.get(place as usize);
+        let Some(cpu) = arrival.and_then(Arrival::arrive) else {
+            park()
+        };
         cpu::set_id(cpu);
         cpu::init();
         euxenite_secondary(cpu, cpu_token())
     }
-    let Some(top) = map_stack(cpu, stack, token) else {
+    let arrival = ARRIVALS.get(usize::from(place.0));
+    let top = map_stack(place, stack, token);
+    let (Some(arrival), Some(top)) = (arrival, top) else {
         return Err(StartError(abi::psci::INTERNAL_FAILURE));
     };
     // It stays: the CPU reads it at a time that nothing tells us.
@@ -383,11 +396,12 @@ pub fn start_cpu(
         sctlr: mmu::SCTLR_ON,
         stack: top,
         entry: go as *const () as u64,
-        argument: u64::from(cpu.0),
+        argument: u64::from(place.0),
     }));
     let address = core::ptr::from_ref(start) as u64;
     cache::clean_invalidate(address, size_of::<SecondaryStart>() as u64);
-    conduit.cpu_on(mpidr, secondary_entry as *const () as u64, address)
+    conduit.cpu_on(mpidr, secondary_entry as *const () as u64, address)?;
+    Ok(arrival)
 }
 
 /// The UART for last words: its address, or 0.

@@ -211,6 +211,12 @@ pub fn wait_for_event() {
     unsafe { core::arch::asm!("wfe", options(nostack)) };
 }
 
+/// Waits until another CPU calls [`send_event`], or for less: not long after the counter has reached
+/// the deadline. For EL2's own waiting: guests have their counters' events off.
+pub(crate) fn wait_for_event_until(_deadline: u64) {
+    super::timer::with_event_stream(wait_for_event);
+}
+
 /// Ends the [`wait_for_event`] of all CPUs.
 pub fn send_event() {
     super::sysreg::dsb_ishst();

@@ -36,10 +36,24 @@ pub fn set_deadline(deadline: Option<u64>) {
     isb();
 }
 
+/// `CNTHCTL_EL2` (E2H = 0): EL1PCTEN, not EL1PCEN.
+const CNTHCTL: u64 = 1;
+/// ... EVNTEN, EVNTI = 15: the counter sends an event each time its bit 15 becomes 1, which is once in a
+/// millisecond at 62.5 MHz.
+const CNTHCTL_EVENTS: u64 = 1 << 2 | 15 << 4;
+
+/// Has the counter end waits for events on this CPU, while `wait` runs.
+pub(crate) fn with_event_stream(wait: fn()) {
+    write!("cnthctl_el2", CNTHCTL | CNTHCTL_EVENTS);
+    isb();
+    wait();
+    write!("cnthctl_el2", CNTHCTL);
+    isb();
+}
+
 /// Prepares this CPU's timers: guests read the counters, their physical timer traps.
 pub(crate) fn init() {
-    // CNTHCTL_EL2 (E2H = 0): EL1PCTEN, not EL1PCEN.
-    write!("cnthctl_el2", 1);
+    write!("cnthctl_el2", CNTHCTL);
     write!("cntv_ctl_el0", 0);
     write!("cnthp_ctl_el2", 0);
     isb();

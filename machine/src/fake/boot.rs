@@ -1,11 +1,13 @@
 //! The start of a boot, as a test arranges it.
 
 use abi::{CpuId, Range};
+use std::boxed::Box;
 use std::vec::Vec;
 
 use super::firmware::{Conduit, StartError};
 use super::host::{Machine, Record, with_state};
 use super::uart::Uart;
+use crate::arrival::Arrival;
 use crate::frames::{Extent, Frames, Module, Occupied, TooFragmented};
 use crate::lock::{Token, Unlocked, host_token};
 
@@ -113,22 +115,27 @@ impl Boot {
     }
 }
 
-/// Records that the CPU with this `mpidr` was started as `cpu`, or gives the error that the test
-/// has set. The test plays the CPU.
+/// Records that the CPU with this `mpidr` was started, or gives the error that the test has set. It
+/// comes at once, unless the test has it stay away; the test plays it.
 pub fn start_cpu(
     conduit: Conduit,
     mpidr: u64,
-    cpu: CpuId,
+    place: CpuId,
     stack: Extent,
     token: &mut Token<Unlocked>,
-) -> Result<(), StartError> {
+) -> Result<&'static Arrival, StartError> {
     let _ = (conduit, stack.into_range(), token);
     with_state(|state, _| {
         if state.start_result != abi::psci::SUCCESS {
             return Err(StartError(state.start_result));
         }
-        state.record(Record::Started { cpu, mpidr });
-        Ok(())
+        state.record(Record::Started { place, mpidr });
+        let arrival: &'static Arrival = Box::leak(Box::default());
+        state.arrivals.insert(mpidr, arrival);
+        if !state.late.contains(&mpidr) {
+            arrival.come();
+        }
+        Ok(arrival)
     })
 }
 

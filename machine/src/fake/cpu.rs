@@ -4,6 +4,7 @@ use abi::CpuId;
 use std::boxed::Box;
 
 use super::host::{Halted, Record, here, with_state};
+use super::interleaving::{Passed, pass};
 
 /// Which of a guest's waiting instructions are exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +56,22 @@ pub fn wait_for_interrupt() {
 }
 
 /// Lets another thread go on, which may call [`send_event`].
+///
+/// # Panics
+/// If the other CPU of a scene will not call it any more.
 pub fn wait_for_event() {
-    std::thread::yield_now();
+    match pass() {
+        Passed::Yes => {}
+        Passed::Alone => panic!("a CPU waits for an event that never comes"),
+        Passed::NoScene => std::thread::yield_now(),
+    }
+}
+
+/// Lets the other CPU of a scene go on. When nobody can, the counter reaches the deadline.
+pub(crate) fn wait_for_event_until(deadline: u64) {
+    if pass() != Passed::Yes {
+        with_state(|state, _| state.counter = state.counter.max(deadline));
+    }
 }
 
 /// Ends the [`wait_for_event`] of all CPUs: they never wait long here.

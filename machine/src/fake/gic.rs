@@ -124,6 +124,12 @@ impl Gic {
         }
     }
 
+    /// Whether the test has left the CPU with this affinity an interface.
+    pub fn serves(&self, cpu: CpuId, affinity: u64) -> bool {
+        let _ = cpu;
+        with_state(|state, _| !state.unserved.contains(&affinity))
+    }
+
     /// Turns kicks and the `private` interrupts of this CPU on.
     ///
     /// # Panics

@@ -51,8 +51,8 @@ pub enum Record {
     Power(Power),
     /// Firmware was asked to start a CPU.
     Started {
-        /// Its logical number.
-        cpu: CpuId,
+        /// The number of its stack.
+        place: CpuId,
         /// Its affinity.
         mpidr: u64,
     },
@@ -270,6 +270,28 @@ impl Machine {
     /// What firmware answers when it is to start a CPU: a PSCI return code.
     pub fn set_start_result(&self, code: i32) {
         self.shared.state().start_result = code;
+    }
+
+    /// The interrupt controller has no interface for the CPU with this affinity.
+    pub fn take_interface(&self, mpidr: u64) {
+        self.shared.state().unserved.insert(mpidr);
+    }
+
+    /// The CPU with this affinity does not come when firmware starts it.
+    pub fn keep_away(&self, mpidr: u64) {
+        self.shared.state().late.insert(mpidr);
+    }
+
+    /// The CPU with this affinity, which was started, comes now: its number, if it is let in.
+    ///
+    /// # Panics
+    /// If it was not started.
+    pub fn arrive(&self, mpidr: u64) -> Option<CpuId> {
+        let arrival = self.shared.state().arrivals.get(&mpidr).copied();
+        match arrival {
+            Some(arrival) => arrival.arrive(),
+            None => panic!("CPU {mpidr:#x} was not started"),
+        }
     }
 
     /// A CPU that waits with nothing pending unwinds with [`Halted`] instead of going on.

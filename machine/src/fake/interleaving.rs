@@ -107,6 +107,29 @@ pub(crate) fn point() {
     }
 }
 
+/// What became of a wish to let the other CPU go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// It went on.
+    Yes,
+    /// Its part is at its end.
+    Alone,
+    /// This is no scene.
+    NoScene,
+}
+
+/// This CPU has nothing to do until the other has done something: that one goes on.
+pub(crate) fn pass() -> Passed {
+    let Some((scene, player)) = player() else {
+        return Passed::NoScene;
+    };
+    if scene.change(|baton| baton.done[1 - player]) {
+        return Passed::Alone;
+    }
+    scene.point(player, true);
+    Passed::Yes
+}
+
 /// This CPU waits until another stores `value` to `word`: that one must go on.
 ///
 /// # Panics
@@ -116,9 +139,8 @@ pub(crate) fn wait_for(word: &AtomicU32, value: u32) {
     while word.load(Ordering::Acquire) != value {
         assert!(spins < MOST_SPINS, "a CPU waits for ever");
         spins += 1;
-        match player() {
-            Some((scene, player)) => scene.point(player, true),
-            None => std::thread::yield_now(),
+        if pass() == Passed::NoScene {
+            std::thread::yield_now();
         }
     }
 }

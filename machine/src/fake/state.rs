@@ -10,6 +10,7 @@ use super::guest::{GuestId, Step};
 use super::host::{Parts, Record};
 use super::uart::WantRoom;
 use super::vcpu::{El1, Stage2Base};
+use crate::arrival::Arrival;
 
 pub(crate) struct State {
     pub(crate) counter: u64,
@@ -23,6 +24,12 @@ pub(crate) struct State {
     pub(crate) scripts: BTreeMap<GuestId, VecDeque<Step>>,
     pub(crate) records: Vec<Record>,
     pub(crate) start_result: i32,
+    /// Affinities of CPUs that the interrupt controller has no interface for.
+    pub(crate) unserved: BTreeSet<u64>,
+    /// Affinities of CPUs that do not come by themselves.
+    pub(crate) late: BTreeSet<u64>,
+    /// By affinity, of the CPUs that were started.
+    pub(crate) arrivals: BTreeMap<u64, &'static Arrival>,
     pub(crate) halt_when_idle: bool,
 }
 
@@ -78,6 +85,9 @@ impl State {
             scripts: BTreeMap::new(),
             records: Vec::new(),
             start_result: abi::psci::SUCCESS,
+            unserved: BTreeSet::new(),
+            late: BTreeSet::new(),
+            arrivals: BTreeMap::new(),
             halt_when_idle: false,
         }
     }

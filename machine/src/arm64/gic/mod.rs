@@ -180,6 +180,14 @@ impl Gic {
         Some(gic)
     }
 
+    /// Whether there is an interface for the CPU with this affinity, as the CPU with the number `cpu`.
+    pub fn serves(&self, cpu: CpuId, affinity: u64) -> bool {
+        match self {
+            Gic::V2(gic) => gic.serves(cpu),
+            Gic::V3(gic) => gic.serves(affinity),
+        }
+    }
+
     /// Sets this CPU's interface up, with kicks and the `private` interrupts (PPIs) on. `false`
     /// if the controller has no redistributor for it.
     #[must_use]

@@ -86,6 +86,10 @@ impl GicV2 {
         })
     }
 
+    pub(super) fn serves(&self, cpu: CpuId) -> bool {
+        usize::from(cpu.0) < self.targets.len()
+    }
+
     pub(super) fn start_cpu(&self, cpu: CpuId, private: &[IntId]) -> bool {
         let Some(target) = self.targets.get(cpu.0 as usize) else {
             return false;

@@ -145,6 +145,10 @@ impl GicV3 {
         Some(region.part(place & 0xffff_ffff, REDISTRIBUTOR_BYTES))
     }
 
+    pub(super) fn serves(&self, affinity: u64) -> bool {
+        self.find(affinity).is_some()
+    }
+
     pub(super) fn start_cpu(&self, cpu: CpuId, private: &[IntId]) -> bool {
         let affinity = super::super::cpu::affinity();
         let Some((region, offset)) = self.find(affinity) else {
