@@ -111,31 +111,30 @@ impl<'s> Cpu<'s> {
     /// Runs the resident guest once, and does what it stopped for.
     #[inline]
     pub fn step(&mut self) -> Next {
-        let Some(resident) = &self.resident else {
-            return Next::Choose;
-        };
-        if resident.slot.attention.is_raised() {
-            // Looked at once: whoever raises it again from another CPU kicks this one as well, so that
-            // the guest comes straight back, and others get their turn whatever its senders do.
-            return match self.refresh() {
-                Next::Run => self.enter(),
-                Next::Choose => Next::Choose,
-            };
-        }
-        self.enter()
-    }
-
-    /// Enters the resident guest, and does what it stopped for.
-    #[inline(always)]
-    fn enter(&mut self) -> Next {
         let Some(resident) = &mut self.resident else {
             return Next::Choose;
         };
+        let registers = if resident.slot.attention.is_raised() {
+            // Looked at once: whoever raises it again from another CPU kicks this one as well, so that
+            // the guest comes straight back, and others get their turn whatever its senders do.
+            match (self.refresh(), &mut self.resident) {
+                (Next::Run, Some(resident)) => &mut resident.registers,
+                _ => return Next::Choose,
+            }
+        } else {
+            &mut resident.registers
+        };
         // Apart, as a function in between costs six instructions an exit even if it does nothing.
         #[cfg(feature = "exit-statistics")]
-        let exit = self.shared.statistics.run(&mut resident.registers.cpu);
+        let exit = self.shared.statistics.run(&mut registers.cpu);
         #[cfg(not(feature = "exit-statistics"))]
-        let exit = resident.registers.cpu.run();
+        let exit = registers.cpu.run();
+        self.answer_to(exit)
+    }
+
+    /// Does what the resident guest stopped for.
+    #[inline(always)]
+    fn answer_to(&mut self, exit: Exit) -> Next {
         match exit {
             Exit::Interrupt => interrupts::handle(self),
             Exit::Hvc(abi::hypercall::HVC_IMMEDIATE) => hypercall::dispatch(self),

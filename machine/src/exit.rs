@@ -2,7 +2,7 @@
 //!
 //! Pure, so that every host tests it. Layouts: Arm ARM (DDI 0487) D24.2, `ESR_EL2` and `HPFAR_EL2`.
 
-use abi::Ipa;
+use abi::{Ipa, hypercall};
 
 /// What a guest did that needs the hypervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -378,16 +378,28 @@ pub const S1_TABLE_WALK: u64 = 1 << 7;
 const CACHE_MAINTENANCE: u64 = 1 << 8;
 const TRANSLATION_FAULT_3: u64 = 7;
 
-/// Decodes a synchronous exit. `far` is `FAR_EL2` and `hpfar` `HPFAR_EL2`.
+/// The syndrome of a hypercall: `HVC` of 64-bit code with the ABI's immediate.
+const HYPERCALL: u32 =
+    (EC_HVC64 as u32) << 26 | INSTRUCTION_OF_32_BITS | hypercall::HVC_IMMEDIATE as u32;
+const INSTRUCTION_OF_32_BITS: u32 = 1 << 25;
+
+/// Decodes a synchronous exit. `fault` gives `FAR_EL2` and `HPFAR_EL2`; it is asked for an abort only.
 #[inline]
-pub fn decode(esr: u64, far: u64, hpfar: u64) -> Exit {
+pub fn decode(esr: u64, fault: impl FnOnce() -> (u64, u64)) -> Exit {
+    // The commonest is told by one look.
+    if esr as u32 == HYPERCALL {
+        return Exit::Hvc(hypercall::HVC_IMMEDIATE);
+    }
     match esr >> 26 & 0x3f {
         EC_HVC64 => Exit::Hvc(esr as u16),
-        EC_DATA_ABORT_LOWER => Exit::DataAbort(DataAbort {
-            address: fault_address(far, hpfar),
-            virtual_address: far,
-            syndrome: esr,
-        }),
+        EC_DATA_ABORT_LOWER => {
+            let (far, hpfar) = fault();
+            Exit::DataAbort(DataAbort {
+                address: fault_address(far, hpfar),
+                virtual_address: far,
+                syndrome: esr,
+            })
+        }
         EC_SYSREG => Exit::Sysreg(SysregAccess {
             register: Sysreg::from_syndrome(esr),
             direction: if esr & 1 != 0 {
@@ -400,11 +412,14 @@ pub fn decode(esr: u64, far: u64, hpfar: u64) -> Exit {
         EC_WAIT if esr & 1 == 0 => Exit::WaitForInterrupt,
         EC_WAIT => Exit::WaitForEvent,
         EC_SMC64 => Exit::Smc(esr as u16),
-        EC_FETCH_ABORT_LOWER => Exit::FetchAbort(FetchAbort {
-            address: fault_address(far, hpfar),
-            virtual_address: far,
-            syndrome: esr,
-        }),
+        EC_FETCH_ABORT_LOWER => {
+            let (far, hpfar) = fault();
+            Exit::FetchAbort(FetchAbort {
+                address: fault_address(far, hpfar),
+                virtual_address: far,
+                syndrome: esr,
+            })
+        }
         _ => Exit::Undefined { syndrome: esr },
     }
 }

@@ -131,16 +131,17 @@ pub enum Unmapped {
     ReadsOnes,
 }
 
-/// One vCPU, as all CPUs see it.
+/// One vCPU, as all CPUs see it. What each exit looks at comes first.
+#[repr(C)]
 pub struct Slot {
+    /// Its interrupts changed: it must look at them before it runs on.
+    pub attention: Attention,
     /// Its number.
     pub id: VcpuId,
     /// Its number among the vCPUs of all domains.
     pub number: SleeperId,
     /// Its registers, held by the CPU on which it is resident.
     pub registers: Claim<Registers>,
-    /// Its interrupts changed: it must look at them before it runs on.
-    pub attention: Attention,
     /// It is among the sleepers of its home CPU.
     pub asleep: AtomicBool,
     /// It is resident on its home CPU and was chosen to run there.

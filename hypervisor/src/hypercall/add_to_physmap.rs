@@ -30,9 +30,9 @@ pub(super) fn one(cpu: &mut Cpu<'_>, at: u64) -> Result {
     DONE
 }
 
-pub(super) fn batch(cpu: &mut Cpu<'_>, done: u64, arguments: [u64; 5]) -> Result {
-    let [_, at, rest @ ..] = arguments;
-    let wanted = AddToPhysmapBatch::from_bytes(&argument(cpu, at)?);
+pub(super) fn batch(cpu: &mut Cpu<'_>, done: u64, arguments: &mut [u64; 5]) -> Result {
+    let [command, at, ..] = arguments;
+    let wanted = AddToPhysmapBatch::from_bytes(&argument(cpu, *at)?);
     let size = u64::from(wanted.size);
     let domain = own_by_id(cpu, wanted.domid)?;
     let kind = u32::from(wanted.space);
@@ -43,10 +43,9 @@ pub(super) fn batch(cpu: &mut Cpu<'_>, done: u64, arguments: [u64; 5]) -> Result
         _ if done > size => return Err(Errno::Inval),
         _ => {}
     }
-    let again = |next: u64| {
-        let command = u64::from(op::ADD_TO_PHYSMAP_BATCH) | next << abi::memory::OP_BITS;
-        let [third, fourth, fifth] = rest;
-        Ok(Outcome::Again([command, at, third, fourth, fifth]))
+    let mut again = |next: u64| {
+        *command = u64::from(op::ADD_TO_PHYSMAP_BATCH) | next << abi::memory::OP_BITS;
+        Ok(Outcome::Again)
     };
     let end = size.min(done.saturating_add(BUDGET));
     for index in done..end {

@@ -18,8 +18,8 @@ const CHUNK: usize = 128;
 const CHUNKS: u32 = 8;
 
 #[inline(never)]
-pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
-    let [command, count, ..] = arguments;
+pub(super) fn call(cpu: &mut Cpu<'_>, arguments: &mut [u64; 5]) -> Result {
+    let [command, count, ..] = *arguments;
     // The command is an int and the count an unsigned int of the ABI.
     match u64::from(command as u32) {
         console_io::WRITE => write(cpu, arguments),
@@ -30,12 +30,12 @@ pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
     }
 }
 
-fn write(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
-    let [command, count, buffer, rest @ ..] = arguments;
+fn write(cpu: &mut Cpu<'_>, arguments: &mut [u64; 5]) -> Result {
+    let [_, count, buffer, ..] = arguments;
     let Some((domain, _)) = cpu.resident() else {
         return Err(Errno::Srch);
     };
-    let (mut left, mut at) = (count as u32, buffer);
+    let (mut left, mut at) = (*count as u32, *buffer);
     for _ in 0..CHUNKS {
         if left == 0 {
             return Ok(Outcome::Done(0));
@@ -58,12 +58,6 @@ fn write(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
         left -= taken as u32;
         at = at.wrapping_add(taken as u64);
     }
-    let [fourth, fifth] = rest;
-    Ok(Outcome::Again([
-        command,
-        u64::from(left),
-        at,
-        fourth,
-        fifth,
-    ]))
+    (*count, *buffer) = (left.into(), at);
+    Ok(Outcome::Again)
 }

@@ -77,7 +77,7 @@ fn call_seldom(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
                 .bind_vcpu(bind.port, bind.vcpu)?;
             DONE
         }
-        op::RESET => reset(cpu, command, at),
+        op::RESET => reset(cpu, at),
         #[cfg(feature = "fifo-evtchn")]
         fifo @ (op::INIT_CONTROL | op::EXPAND_ARRAY | op::SET_PRIORITY)
             if permitted(cpu, Permit::FifoEvtchn) =>
@@ -228,7 +228,7 @@ const fn with_domain(word: u32, domain: DomId) -> u32 {
 }
 
 /// Closes all ports, a bit at a time. Which reset a vCPU is at is kept in its registers.
-fn reset(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
+fn reset(cpu: &mut Cpu<'_>, at: u64) -> Result {
     let domain = own(cpu)?;
     let begun = cpu.with_registers(|registers| registers.reset).flatten();
     let running = begun.filter(|begun| {
@@ -250,13 +250,13 @@ fn reset(cpu: &mut Cpu<'_>, command: u64, at: u64) -> Result {
     loop {
         let sweep = domain.events.lock(&mut cpu.token).sweep(budget);
         match sweep {
-            Sweep::More => return Ok(Outcome::Again([command, at, 0, 0, 0])),
+            Sweep::More => return Ok(Outcome::Again),
             Sweep::Done => break,
             Sweep::Peer { port, domain: peer } => close_with_peer(cpu, domain, port, peer),
         }
         budget = budget.saturating_sub(1);
         if budget == 0 {
-            return Ok(Outcome::Again([command, at, 0, 0, 0]));
+            return Ok(Outcome::Again);
         }
     }
     cpu.with_registers(|registers| registers.reset = None);

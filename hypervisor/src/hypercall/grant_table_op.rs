@@ -26,8 +26,8 @@ use crate::{grants, guest_memory};
 const BUDGET: u64 = 8;
 
 #[inline(never)]
-pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
-    let [command, at, count, ..] = arguments;
+pub(super) fn call(cpu: &mut Cpu<'_>, arguments: &mut [u64; 5]) -> Result {
+    let [command, at, count, ..] = *arguments;
     // The count is an unsigned int of the ABI; one below zero as an int is none of a batch.
     if count as u32 > i32::MAX as u32 {
         return Err(Errno::Inval);
@@ -62,16 +62,16 @@ pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
 /// Does some entries of an array.
 fn batch(
     cpu: &mut Cpu<'_>,
-    arguments: [u64; 5],
+    arguments: &mut [u64; 5],
     count: u64,
     size: usize,
     one: fn(&mut Cpu<'_>, u64) -> core::result::Result<(), Errno>,
 ) -> Result {
-    let [command, at, _, fourth, fifth] = arguments;
+    let [_, at, left, ..] = arguments;
     let now = count.min(BUDGET);
     let mut done = 0;
     while done < now {
-        match one(cpu, at.wrapping_add(done * size as u64)) {
+        match one(cpu, (*at).wrapping_add(done * size as u64)) {
             Err(Errno::Restart) => break,
             result => result?,
         }
@@ -80,8 +80,9 @@ fn batch(
     if done == count {
         return DONE;
     }
-    let next = at.wrapping_add(done * size as u64);
-    Ok(Outcome::Again([command, next, count - done, fourth, fifth]))
+    *at = at.wrapping_add(done * size as u64);
+    *left = count - done;
+    Ok(Outcome::Again)
 }
 
 fn status_of<T>(result: &core::result::Result<T, GrantStatus>) -> i16 {

@@ -14,8 +14,8 @@ use crate::domain::{Life, Memory};
 use crate::run::Cpu;
 
 #[inline(never)]
-pub(super) fn call(cpu: &mut Cpu<'_>, arguments: [u64; 5]) -> Result {
-    let [command, at, ..] = arguments;
+pub(super) fn call(cpu: &mut Cpu<'_>, arguments: &mut [u64; 5]) -> Result {
+    let [command, at, ..] = *arguments;
     let done = command >> OP_BITS;
     let operation = (command & ((1 << OP_BITS) - 1)) as u32;
     match operation {

@@ -42,8 +42,8 @@ pub(crate) enum Outcome {
     Done(u64),
     /// The same; and the CPU may have to choose anew whom it runs.
     DoneThen(u64, Next),
-    /// Part of it is done, and these arguments say what is left: the instruction is executed again.
-    Again([u64; 5]),
+    /// Part of it is done, and its arguments say now what is left: the instruction is executed again.
+    Again,
 }
 
 type Result = core::result::Result<Outcome, Errno>;
@@ -53,28 +53,28 @@ const DONE: Result = Ok(Outcome::Done(0));
 
 /// Performs the hypercall that the resident guest's registers describe.
 pub fn dispatch(cpu: &mut Cpu<'_>) -> Next {
-    let call = cpu.with_registers(|registers| {
+    let made = cpu.with_registers(|registers| {
         let x = |index| registers.cpu.register(index);
         Call {
             number: x(16),
             arguments: [x(0), x(1), x(2), x(3), x(4)],
         }
     });
-    let Some(call) = call else {
+    let Some(mut call) = made else {
         return Next::Choose;
     };
     if call.number == hypercall::MULTICALL {
-        return many(cpu, &call);
+        return many(cpu, &mut call);
     }
-    let result = perform(cpu, &call);
-    finish(cpu, result)
+    let result = perform(cpu, &mut call);
+    finish(cpu, &call, result)
 }
 
 /// Performs a multicall, of whose calls one may have the CPU choose anew.
 #[inline(never)]
-fn many(cpu: &mut Cpu<'_>, call: &Call) -> Next {
+fn many(cpu: &mut Cpu<'_>, call: &mut Call) -> Next {
     let (result, demanded) = multicall::call(cpu, call);
-    match (finish(cpu, result), demanded) {
+    match (finish(cpu, call, result), demanded) {
         (Next::Run, Next::Run) => Next::Run,
         _ => Next::Choose,
     }
@@ -82,16 +82,16 @@ fn many(cpu: &mut Cpu<'_>, call: &Call) -> Next {
 
 /// Gives the guest what its call came to.
 #[inline]
-fn finish(cpu: &mut Cpu<'_>, result: Result) -> Next {
+fn finish(cpu: &mut Cpu<'_>, call: &Call, result: Result) -> Next {
     match result {
         Ok(Outcome::Done(value)) => cpu.answer(value),
         Ok(Outcome::DoneThen(value, next)) => {
             let _ = cpu.answer(value);
             next
         }
-        Ok(Outcome::Again(arguments)) => {
+        Ok(Outcome::Again) => {
             cpu.with_registers(|registers| {
-                for (index, value) in (0..).zip(arguments) {
+                for (index, value) in (0..).zip(call.arguments) {
                     registers.cpu.set_register(index, value);
                 }
                 registers.cpu.rewind_instruction();
@@ -106,21 +106,21 @@ fn finish(cpu: &mut Cpu<'_>, result: Result) -> Next {
     }
 }
 
-/// Performs one call that is not a multicall. The calls themselves are functions of their own, as what
+/// Performs one call that is not a multicall; if it is to be continued, `call` is what is left. The calls themselves are functions of their own, as what
 /// the largest of them needs of the stack and registers is not for all to pay.
 #[inline]
-fn perform(cpu: &mut Cpu<'_>, call: &Call) -> Result {
+fn perform(cpu: &mut Cpu<'_>, call: &mut Call) -> Result {
     let [first, second, third, ..] = call.arguments;
     match call.number {
         hypercall::EVENT_CHANNEL_OP => event_channel_op::call(cpu, first, second),
         hypercall::XEN_VERSION => xen_version::call(cpu, first, second),
         hypercall::SCHED_OP => sched_op::call(cpu, first, second),
-        hypercall::MEMORY_OP => memory_op::call(cpu, call.arguments),
+        hypercall::MEMORY_OP => memory_op::call(cpu, &mut call.arguments),
         hypercall::CONSOLE_IO if permitted(cpu, Permit::ConsoleIo) => {
-            console_io::call(cpu, call.arguments)
+            console_io::call(cpu, &mut call.arguments)
         }
         hypercall::GRANT_TABLE_OP if permitted(cpu, Permit::GrantTable) => {
-            grant_table_op::call(cpu, call.arguments)
+            grant_table_op::call(cpu, &mut call.arguments)
         }
         hypercall::HVM_OP => hvm_op::call(cpu, first, second),
         hypercall::VCPU_OP => vcpu_op::call(cpu, first, second, third),

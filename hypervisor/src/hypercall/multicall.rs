@@ -27,24 +27,25 @@ pub struct Unfinished {
 /// Makes the calls of a list. What they demand of this CPU is told in any case: a call that is done
 /// stays done, whatever becomes of the rest of the list.
 #[inline(never)]
-pub(super) fn call(cpu: &mut Cpu<'_>, call: &Call) -> (Result, Next) {
+pub(super) fn call(cpu: &mut Cpu<'_>, call: &mut Call) -> (Result, Next) {
     let mut next = Next::Run;
     let result = entries(cpu, call, &mut next);
     (result, next)
 }
 
-fn entries(cpu: &mut Cpu<'_>, call: &Call, next: &mut Next) -> Result {
+fn entries(cpu: &mut Cpu<'_>, call: &mut Call, next: &mut Next) -> Result {
     if !permitted(cpu, Permit::Multicall) {
         return Err(Errno::NoSys);
     }
-    let [mut list, count, rest @ ..] = call.arguments;
+    let [mut list, count, ..] = call.arguments;
     // The count is an unsigned int of the ABI.
     let mut left = u64::from(count as u32);
     let mut budget = BUDGET;
     while left != 0 {
         if budget == 0 || *next == Next::Choose {
-            let [third, fourth, fifth] = rest;
-            return Ok(Outcome::Again([list, left, third, fourth, fifth]));
+            let [list_left, count_left, ..] = &mut call.arguments;
+            (*list_left, *count_left) = (list, left);
+            return Ok(Outcome::Again);
         }
         let (result, after) = match entry(cpu, list, &mut budget)? {
             Some(done) => done,
@@ -88,12 +89,12 @@ fn entry(
         *budget = budget.saturating_sub(cost);
         let result = match call.number {
             MULTICALL => Err(Errno::Inval),
-            _ => perform(cpu, &call),
+            _ => perform(cpu, &mut call),
         };
         match result {
             Ok(Outcome::Done(value)) => return Ok(Some((value, Next::Run))),
             Ok(Outcome::DoneThen(value, next)) => return Ok(Some((value, next))),
-            Ok(Outcome::Again(arguments)) => call.arguments = arguments,
+            Ok(Outcome::Again) => {}
             // A slice of RAM was zeroed, which is an exit's work.
             Err(Errno::Restart) => *budget = 0,
             Err(errno) => return Ok(Some((errno.as_result() as u64, Next::Run))),

@@ -19,10 +19,15 @@ const BUDGET: u64 = 32;
 const LEAST: u64 = 4;
 
 #[inline(never)]
-pub(super) fn call(cpu: &mut Cpu<'_>, operation: u32, start: u64, arguments: [u64; 5]) -> Result {
-    let [_, at, rest @ ..] = arguments;
+pub(super) fn call(
+    cpu: &mut Cpu<'_>,
+    operation: u32,
+    start: u64,
+    arguments: &mut [u64; 5],
+) -> Result {
+    let [command, at, ..] = arguments;
     let stop = Ok(Outcome::Done(start));
-    let Ok(bytes) = argument(cpu, at) else {
+    let Ok(bytes) = argument(cpu, *at) else {
         return stop;
     };
     let wanted = Reservation::from_bytes(&bytes);
@@ -59,9 +64,8 @@ pub(super) fn call(cpu: &mut Cpu<'_>, operation: u32, start: u64, arguments: [u6
     if index == wanted.nr_extents {
         return Ok(Outcome::Done(index));
     }
-    let [third, fourth, fifth] = rest;
-    let command = u64::from(operation) | index << OP_BITS;
-    Ok(Outcome::Again([command, at, third, fourth, fifth]))
+    *command = u64::from(operation) | index << OP_BITS;
+    Ok(Outcome::Again)
 }
 
 /// Changes `pages` pages from `first` on, all or, if something is wrong, those before.

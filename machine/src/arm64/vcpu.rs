@@ -21,6 +21,8 @@ pub struct Vcpu {
     x: [u64; 31],
     pc: u64,
     pstate: u64,
+    /// What EL2 needs again behind the guest's run, while that lasts: x29, x30, x19 and the stack pointer.
+    host: [u64; 4],
     el1: El1,
     fp: FpSimd,
     cpu_interface: CpuInterface,
@@ -125,6 +127,7 @@ impl Vcpu {
             x: [0; 31],
             pc: 0,
             pstate: PSTATE_START,
+            host: [0; 4],
             el1: El1::default(),
             fp: FpSimd::default(),
             cpu_interface: CpuInterface::default(),
@@ -249,17 +252,21 @@ impl Vcpu {
     pub fn run(&mut self) -> Exit {
         // SAFETY: `enter_guest` keeps x19 and the stack, and all other registers are declared to be
         // lost (FP/SIMD registers are not used at EL2). The frame is this vCPU's, borrowed mutably
-        // for the whole run. That the guest cannot reach memory of EL2 rests on code outside this
-        // crate: on `Stage2Base` being that of tables in a
-        // `TablePool`, and on what is written into these mapping only RAM of an `Extent` that the
-        // domain owns, which is released after all TLB entries for it are dropped, and devices that
-        // do not write memory on their own. `logic/stage2` and `hypervisor::domain` keep to that.
+        // for the whole run, and whatever SP_EL2 points to until the guest stops. That the guest
+        // cannot reach memory of EL2 rests on code outside this crate: on `Stage2Base` being that of
+        // tables in a `TablePool`, and on what is written into these mapping only RAM of an `Extent`
+        // that the domain owns, which is released after all TLB entries for it are dropped, and
+        // devices that do not write memory on their own. `logic/stage2` and `hypervisor::domain` keep
+        // to that.
         match unsafe { enter(self) } {
-            EXIT_INTERRUPT => Exit::Interrupt,
-            EXIT_SERROR => Exit::SError {
+            // No exception between the vector and here, so all syndrome registers are the guest's.
+            syndrome if syndrome & ASYNCHRONOUS == 0 => {
+                exit::decode(syndrome, || (read!("far_el2"), read!("hpfar_el2")))
+            }
+            INTERRUPT => Exit::Interrupt,
+            _ => Exit::SError {
                 syndrome: read!("esr_el2"),
             },
-            _ => exit::decode(read!("esr_el2"), read!("far_el2"), read!("hpfar_el2")),
         }
     }
 
@@ -346,15 +353,17 @@ pub enum Access {
     Write,
 }
 
-const EXIT_INTERRUPT: u64 = 1;
-const EXIT_SERROR: u64 = 2;
+/// What the vectors give instead of a syndrome, which has bits 55:0 only (Arm ARM D24.2.37).
+const ASYNCHRONOUS: u64 = 1 << 63;
+const INTERRUPT: u64 = ASYNCHRONOUS;
+const SERROR: u64 = ASYNCHRONOUS | 1;
 
 unsafe extern "C" {
     fn enter_guest(frame: *mut Vcpu) -> u64;
 }
 
 /// Calls `enter_guest`, which keeps hardly any register: what the caller needs it stores itself, which
-/// is less than what a function has to keep.
+/// is less than what a function has to keep. Gives `ESR_EL2`, [`INTERRUPT`] or [`SERROR`].
 ///
 /// # Safety
 /// `frame` is that of the resident vCPU, and nobody else's meanwhile.
@@ -377,14 +386,19 @@ unsafe fn enter(frame: *mut Vcpu) -> u64 {
     stopped
 }
 
+// While a guest runs SP_EL2 is its frame, so that the vectors need no register to find it. EL2's own
+// stack pointer is in the frame meanwhile. In between nothing uses the stack, and an exception of EL2's
+// own takes a stack that it knows.
 global_asm!(
     r#"
     .text
     .balign 64
     .global enter_guest
 enter_guest:
-    stp     x29, x30, [sp, #-32]!
-    stp     x19, x0, [sp, #16]
+    stp     x29, x30, [x0, #{host}]
+    mov     x1, sp
+    stp     x19, x1, [x0, #({host} + 16)]
+    mov     sp, x0
     ldp     x1, x2, [x0, #{pc}]
     msr     elr_el2, x1
     msr     spsr_el2, x2
@@ -408,11 +422,33 @@ enter_guest:
     dsb     nsh                     // no speculation past the return (straight-line speculation)
     isb
 
-    .macro  guest_vector kind
+    // All of it in the vector, which has room for 32 instructions: 24 of them.
+    .macro  guest_vector reason:vararg
     .balign 128
-    stp     x0, x1, [sp, #-16]!
-    mov     x1, #\kind
-    b       guest_stopped
+    stp     x0, x1, [sp]
+    stp     x2, x3, [sp, #16]
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    stp     x8, x9, [sp, #64]
+    stp     x10, x11, [sp, #80]
+    stp     x12, x13, [sp, #96]
+    stp     x14, x15, [sp, #112]
+    stp     x16, x17, [sp, #128]
+    stp     x18, x19, [sp, #144]
+    stp     x20, x21, [sp, #160]
+    stp     x22, x23, [sp, #176]
+    stp     x24, x25, [sp, #192]
+    stp     x26, x27, [sp, #208]
+    stp     x28, x29, [sp, #224]
+    str     x30, [sp, #240]
+    mrs     x1, elr_el2
+    mrs     x2, spsr_el2
+    stp     x1, x2, [sp, #{pc}]
+    \reason
+    ldp     x29, x30, [sp, #{host}]
+    ldp     x19, x1, [sp, #({host} + 16)]
+    mov     sp, x1
+    ret
     .endm
 
     .macro  own_vector kind
@@ -420,33 +456,6 @@ enter_guest:
     mov     x0, #\kind
     b       own_exception
     .endm
-
-guest_stopped:
-    ldr     x0, [sp, #(16 + 24)]
-    stp     x2, x3, [x0, #16]
-    stp     x4, x5, [x0, #32]
-    stp     x6, x7, [x0, #48]
-    stp     x8, x9, [x0, #64]
-    stp     x10, x11, [x0, #80]
-    stp     x12, x13, [x0, #96]
-    stp     x14, x15, [x0, #112]
-    stp     x16, x17, [x0, #128]
-    stp     x18, x19, [x0, #144]
-    stp     x20, x21, [x0, #160]
-    stp     x22, x23, [x0, #176]
-    stp     x24, x25, [x0, #192]
-    stp     x26, x27, [x0, #208]
-    stp     x28, x29, [x0, #224]
-    str     x30, [x0, #240]
-    ldp     x2, x3, [sp], #16
-    stp     x2, x3, [x0]
-    mrs     x2, elr_el2
-    mrs     x3, spsr_el2
-    stp     x2, x3, [x0, #{pc}]
-    mov     x0, x1
-    ldr     x19, [sp, #16]
-    ldp     x29, x30, [sp], #32
-    ret
 
 own_exception:
     mrs     x1, esr_el2
@@ -470,15 +479,18 @@ vectors:
     own_vector 5
     own_vector 6
     own_vector 7
-    guest_vector 0
-    guest_vector 1
-    guest_vector 1
-    guest_vector 2
-    guest_vector 0
-    guest_vector 1
-    guest_vector 1
-    guest_vector 2
+    guest_vector mrs x0, esr_el2
+    guest_vector mov x0, #{interrupt}
+    guest_vector mov x0, #{interrupt}
+    guest_vector mov x0, #{serror}
+    guest_vector mrs x0, esr_el2
+    guest_vector mov x0, #{interrupt}
+    guest_vector mov x0, #{interrupt}
+    guest_vector mov x0, #{serror}
 "#,
     pc = const offset_of!(Vcpu, pc),
+    host = const offset_of!(Vcpu, host),
+    interrupt = const INTERRUPT,
+    serror = const SERROR,
     own_exception = sym super::boot::own_exception,
 );
