@@ -159,19 +159,14 @@ struct BenchOptions {
     /// An image of Euxenite to measure instead of building one
     #[arg(long, value_name = "PATH")]
     image: Option<PathBuf>,
-    /// What to measure, separated by commas
-    #[arg(
-        long,
-        value_name = "PARTS",
-        value_enum,
-        value_delimiter = ',',
-        default_value = "operations"
-    )]
+    /// What to measure, separated by commas; without it the operations, nothing but the runs with
+    /// --wall-clock, all with --html
+    #[arg(long, value_name = "PARTS", value_enum, value_delimiter = ',')]
     parts: Vec<bench::Part>,
     /// Measure all parts
     #[arg(long, conflicts_with = "parts")]
     all: bool,
-    /// Time a Linux guest under both in turn, so many pairs of runs
+    /// Time a start, and a Linux guest with loads in it, under both in turn, so many pairs of runs
     #[arg(
         long,
         value_name = "PAIRS",
@@ -182,7 +177,7 @@ struct BenchOptions {
     /// Measure the operations twice, and fail if a figure differs by more than 1 %
     #[arg(long)]
     twice: bool,
-    /// Write everything into one page with charts
+    /// Write what is measured into one page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Write the figures into docs/benchmarks.md; with --euxenite-only, ours of the operations
@@ -217,7 +212,18 @@ impl ConformOptions {
 }
 
 impl BenchOptions {
+    fn chosen_parts(&self) -> Vec<bench::Part> {
+        if self.all || (self.html.is_some() && self.parts.is_empty()) {
+            bench::Part::value_variants().to_vec()
+        } else if self.parts.is_empty() && self.wall_clock == 0 {
+            vec![bench::Part::Operations]
+        } else {
+            self.parts.clone()
+        }
+    }
+
     fn plan(self) -> bench::Plan {
+        let parts = self.chosen_parts();
         bench::Plan {
             only: self.only,
             extent: if self.euxenite_only {
@@ -225,11 +231,7 @@ impl BenchOptions {
             } else {
                 bench::Extent::Both
             },
-            parts: if self.all || self.html.is_some() {
-                bench::Part::value_variants().to_vec()
-            } else {
-                self.parts
-            },
+            parts,
             wall_pairs: self.wall_clock,
             rounds: if self.twice {
                 bench::Rounds::Twice

@@ -82,6 +82,19 @@ impl System {
         Self::with_ramdisk(paths, "initramfs-pong.cpio", &extras)
     }
 
+    /// The same with the loads that are timed, `linux-load` of `guests/`.
+    ///
+    /// # Errors
+    /// As [`Self::debian`].
+    pub(crate) fn debian_with_loads(paths: &Paths, toolchain: Toolchain) -> Result<Self> {
+        let program = image::guest(paths, toolchain, "linux-load")?.elf;
+        let extra = Extra {
+            path: "bin/linux-load",
+            content: fs::read(program)?,
+        };
+        Self::with_ramdisk(paths, "initramfs-loads.cpio", &[extra])
+    }
+
     fn with_ramdisk(paths: &Paths, name: &str, extras: &[Extra]) -> Result<Self> {
         fetch(paths)?;
         let folder = paths.guest();

@@ -2,7 +2,8 @@
 //!
 //! Format: "newc" (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
 
-/// What a guest runs first: the interactive shell on its console, again and again.
+/// What a guest runs first: a program that the kernel's command line names (`after_boot=NAME`; the
+/// kernel hands such words on as variables), then the interactive shell on its console, again and again.
 const INIT: &str = r#"#!/bin/busybox sh
 export PATH=/bin HOME=/root TERM=vt100
 mount -t proc proc /proc
@@ -13,6 +14,7 @@ mount -t devpts devpts /dev/pts
 cd /root
 export PS1='\h:\w# ' ENV=/etc/shell
 echo "euxenite-guest: shell ready on $(hostname), $(nproc) CPUs, Linux $(uname -r)"
+$after_boot
 while :; do
     setsid cttyhack sh -i
 done
@@ -25,17 +27,6 @@ poweroff() { /bin/busybox poweroff -f; }
 reboot() { /bin/busybox reboot -f; }
 halt() { /bin/busybox halt -f; }
 ";
-
-/// What `cargo xtask bench --wall-clock` times: `load NAME`.
-const LOADS: &str = r#"#!/bin/busybox sh
-case $1 in
-system-calls) dd if=/dev/zero of=/dev/null bs=1 count=50000 ;;
-page-faults) for round in 1 2; do dd if=/dev/zero of=/dev/null bs=32M count=1; done ;;
-processes) n=0; while [ $n -lt 50 ]; do /bin/busybox true; n=$((n + 1)); done ;;
-pipe) dd if=/dev/zero bs=64 count=10000 | dd of=/dev/null bs=64 ;;
-esac 2> /dev/null
-echo "load $1 over"
-"#;
 
 /// Commands of busybox that get a name of their own.
 const APPLETS: &str = "ash awk base64 basename cat chmod clear cp cttyhack cut date dd devmem df dirname dmesg \
@@ -73,7 +64,6 @@ pub(crate) fn make(busybox: &[u8], extras: &[Extra]) -> Vec<u8> {
     for extra in extras {
         archive.add(extra.path, PROGRAM, (0, 0), &extra.content);
     }
-    archive.add("bin/load", PROGRAM, (0, 0), LOADS.as_bytes());
     for name in APPLETS.split_whitespace() {
         archive.add(&format!("bin/{name}"), LINK, (0, 0), b"busybox");
     }

@@ -6,12 +6,10 @@
 #![no_std]
 #![no_main]
 
-mod linux;
-
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use linux::File;
+use linux_support::{Arguments, File};
 
 /// `_IOC(_IOC_NONE, group, number, size)`.
 const fn request(group: u8, number: u32, bytes: u32) -> u32 {
@@ -95,9 +93,9 @@ fn pong(port: u32, domain: u32, reference: u32, count: u64) -> Result<u64, i64> 
     Ok(channel.taken)
 }
 
-/// Runs with the arguments; gives the exit code.
-fn run<'a>(argument: impl Fn(usize) -> Option<&'a str>) -> u8 {
-    let number = |place| argument(place).and_then(|text| text.parse::<u64>().ok());
+#[unsafe(no_mangle)]
+extern "C" fn linux_main(arguments: Arguments) -> u8 {
+    let number = |place| arguments.get(place)?.parse::<u64>().ok();
     let small = |place| number(place).and_then(|number| u32::try_from(number).ok());
     let (Some(port), Some(domain), Some(reference), Some(count)) =
         (small(1), small(2), small(3), number(4))

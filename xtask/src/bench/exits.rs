@@ -27,7 +27,7 @@ use crate::{
 /// What the guest says when its shell is there (`xtask/src/initramfs.rs`).
 pub(super) const SHELL: &str = "shell ready";
 /// The guest's command line: its console alone, as an early one doubles the accesses to the UART.
-const BOOTARGS: &str = "console=ttyAMA0";
+pub(super) const BOOTARGS: &str = "console=ttyAMA0";
 /// What the emulator's log has, after which nothing else stands on a line.
 const LOGGED: [&str; 5] = [
     "Taking exception ",

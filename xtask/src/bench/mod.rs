@@ -270,7 +270,14 @@ impl Report {
             bail!("no operation is called so");
         }
         let wall = match xen {
-            Some(xen) if plan.wall_pairs > 0 => wall::measure(paths, xen, ours, plan.wall_pairs)?,
+            Some(xen) if plan.wall_pairs > 0 => wall::measure(
+                paths,
+                Toolchain::find_or_install()?,
+                xen,
+                ours,
+                guest,
+                plan.wall_pairs,
+            )?,
             _ => Vec::new(),
         };
         let ports = match plan.parts.contains(&Part::Ports) {
