@@ -220,7 +220,7 @@ pub struct Ready {
 
 /// Starts the interrupt controller and the other CPUs, and builds the domains.
 pub fn build_system(mut early: Early, token: &mut Token<Unlocked>) -> Ready {
-    let gic = match open_gic(&early.spec.host, token) {
+    let gic = match open_gic(&mut early.spec.host, token) {
         Some(gic) => gic,
         None => stop(
             &mut early.console,

@@ -16,7 +16,8 @@ use super::Early;
 use crate::console::Source;
 use crate::system::HostInterrupts;
 
-pub(super) fn open_gic(host: &HostSpec, token: &mut Token<Unlocked>) -> Option<Gic> {
+pub(super) fn open_gic(host: &mut HostSpec, token: &mut Token<Unlocked>) -> Option<Gic> {
+    settle_pages(&mut host.gic, token)?;
     let frames = match &host.gic {
         domcfg::Gic::V2 {
             distributor,
@@ -42,6 +43,20 @@ pub(super) fn open_gic(host: &HostSpec, token: &mut Token<Unlocked>) -> Option<G
         }
     };
     Gic::new(frames)
+}
+
+/// Finds out whether a GICv2's pages are repeated.
+fn settle_pages(controller: &mut domcfg::Gic, token: &mut Token<Unlocked>) -> Option<()> {
+    if let domcfg::Gic::V2 { cpu, .. } = controller
+        && let cpu = *cpu
+        && controller.may_repeat_pages()
+    {
+        let cpu = machine::map_device(cpu, token)?;
+        let [first, last] =
+            [0, domcfg::Gic::LAST_REPETITION].map(|page| gic::cpu_interface_identity(&cpu, page));
+        controller.settle(first, last);
+    }
+    Some(())
 }
 
 /// GICv2's CPU interface with all its registers: trees of some boards name the first page only.

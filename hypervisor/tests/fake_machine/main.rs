@@ -12,6 +12,7 @@ mod event_channels;
 mod event_limits;
 mod event_lives;
 mod event_races;
+mod gic_pages;
 mod grant_races;
 mod guest_copies;
 mod hypercalls;

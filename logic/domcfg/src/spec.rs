@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
 use abi::permit::Permits;
-use abi::{CpuId, DomId, IntId, Port, Range};
+use abi::{CpuId, DomId, IntId, PAGE_SIZE, Port, Range};
 
 use crate::seed::HostSeed;
 use crate::{CommandLine, Finding, Severity};
@@ -137,13 +137,51 @@ pub enum Gic {
     },
 }
 
+/// What a GIC-400 looks like whose pages are wired for an operating system with pages of 64 KiB: each
+/// page of 4 KiB is there 16 times, so that GICC and GICV have 128 KiB, and their second page, which holds
+/// `GICC_DIR`, is not at 0x1000 but from 0x10000 on.
+const REPEATED_BYTES: u64 = 0x2_0000;
+
 impl Gic {
+    /// Where the last repetition of the first page is: the second page is right behind it.
+    pub const LAST_REPETITION: u64 = 0xf000;
+
+    /// Whether GICC has the size that it has when its pages are repeated. Then `GICC_IIDR` in its first page and
+    /// in [`Self::LAST_REPETITION`] tells, for [`Self::settle`]: some trees name the size without it.
+    pub fn may_repeat_pages(&self) -> bool {
+        matches!(self, Self::V2 { cpu, .. } if cpu.size() == REPEATED_BYTES)
+    }
+
+    /// With `GICC_IIDR` as read in both places: if the pages are repeated, GICC and GICV are from now on
+    /// the two pages that lie together as the architecture has them (Arm IHI 0048, 4.1.2).
+    pub fn settle(&mut self, first: u32, last: u32) {
+        // Version 2, by Arm.
+        let is_gicv2 = first & 0xf_0fff == 0x2_043b;
+        if !self.may_repeat_pages() || !is_gicv2 || first != last {
+            return;
+        }
+        if let Self::V2 { cpu, virt, .. } = self {
+            *cpu = together(*cpu);
+            *virt = together(*virt);
+        }
+    }
+
     /// The most vCPUs of a domain: Xen's limits.
     pub fn max_vcpus(&self) -> u16 {
         match self {
             Self::V2 { .. } => abi::arm::MAX_VCPUS_GICV2,
             Self::V3 { .. } => abi::arm::MAX_VCPUS_GICV3,
         }
+    }
+}
+
+/// The two pages that lie together of what repeats its pages. One page if the tree names less: what seems
+/// to be the second there is the first again.
+fn together(window: Range) -> Range {
+    let pages = Range::new(window.start() + Gic::LAST_REPETITION, 2 * PAGE_SIZE);
+    match pages.filter(|pages| window.contains(*pages)) {
+        Some(pages) => pages,
+        None => Range::new(window.start(), PAGE_SIZE).unwrap_or(window),
     }
 }
 

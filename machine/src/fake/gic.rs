@@ -5,13 +5,25 @@ use abi::{CpuId, IntId};
 use std::vec::Vec;
 
 use super::device::Registers;
-use super::host::{Record, with_state};
+use super::host::{Pages, Record, with_state};
 
 /// The most list registers of any GIC.
 pub const MOST_LIST_REGISTERS: usize = 16;
 
 /// Bytes of GICv2's CPU interface, whatever the device tree says.
 pub const CPU_INTERFACE_BYTES: u64 = 0x2000;
+
+/// `GICC_IIDR` of a GICv2's CPU interface, in the page at `page`: of a GIC-400, where the test says that it is.
+pub fn cpu_interface_identity(cpu: &Registers, page: u64) -> u32 {
+    let _ = cpu;
+    with_state(|state, _| {
+        if state.pages == Pages::Repeated || page == 0 {
+            0x0202_143b
+        } else {
+            0
+        }
+    })
+}
 
 /// The SGI by which one CPU asks another to look at its work.
 pub const KICK: IntId = IntId(0);

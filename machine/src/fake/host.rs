@@ -73,6 +73,17 @@ pub struct Parts {
     pub ram_bytes: u64,
     /// List registers.
     pub list_registers: u8,
+    /// How a GICv2's pages are wired.
+    pub pages: Pages,
+}
+
+/// How the pages of a GICv2's CPU interfaces are wired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// Each once.
+    Once,
+    /// Each 16 times.
+    Repeated,
 }
 
 impl Default for Parts {
@@ -81,6 +92,7 @@ impl Default for Parts {
             cpus: 2,
             ram_bytes: 64 << 20,
             list_registers: 4,
+            pages: Pages::Once,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use super::cpu::TrapWait;
 use super::gic::{MOST_LIST_REGISTERS, Underflow};
 use super::guest::{GuestId, Step};
-use super::host::{Parts, Record};
+use super::host::{Pages, Parts, Record};
 use super::uart::WantRoom;
 use super::vcpu::{El1, Stage2Base};
 use crate::arrival::Arrival;
@@ -24,6 +24,7 @@ pub(crate) struct State {
     pub(crate) scripts: BTreeMap<GuestId, VecDeque<Step>>,
     pub(crate) records: Vec<Record>,
     pub(crate) start_result: i32,
+    pub(crate) pages: Pages,
     /// Affinities of CPUs that the interrupt controller has no interface for.
     pub(crate) unserved: BTreeSet<u64>,
     /// Affinities of CPUs that do not come by themselves.
@@ -85,6 +86,7 @@ impl State {
             scripts: BTreeMap::new(),
             records: Vec::new(),
             start_result: abi::psci::SUCCESS,
+            pages: parts.pages,
             unserved: BTreeSet::new(),
             late: BTreeSet::new(),
             arrivals: BTreeMap::new(),

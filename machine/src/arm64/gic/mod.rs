@@ -21,6 +21,11 @@ pub const MOST_LIST_REGISTERS: usize = 16;
 /// The first number that is no interrupt's.
 const FIRST_SPECIAL: u32 = 1020;
 
+/// `GICC_IIDR` of a GICv2's CPU interface, in the page at `page`; 0 if it is outside.
+pub fn cpu_interface_identity(cpu: &Registers, page: u64) -> u32 {
+    v2::identity(cpu, page)
+}
+
 /// Bytes of GICv2's CPU interface, whatever the device tree says: `GICC_DIR` is in its second page.
 pub const CPU_INTERFACE_BYTES: u64 = 0x2000;
 

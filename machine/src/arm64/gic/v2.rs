@@ -26,6 +26,7 @@ const GICC_PMR: u64 = 0x4;
 const GICC_BPR: u64 = 0x8;
 const GICC_IAR: u64 = 0xc;
 const GICC_EOIR: u64 = 0x10;
+const GICC_IIDR: u64 = 0xfc;
 const GICC_DIR: u64 = 0x1000;
 
 const GICH_HCR: u64 = 0x0;
@@ -237,6 +238,14 @@ impl GicV2 {
         state.vmcr = u64::from(self.hypervisor.read32(GICH_VMCR));
         state.active_priorities[0] = u64::from(self.hypervisor.read32(GICH_APR));
     }
+}
+
+pub(super) fn identity(cpu: &Registers, page: u64) -> u32 {
+    let offset = page.saturating_add(GICC_IIDR);
+    if offset.saturating_add(4) > cpu.size() {
+        return 0;
+    }
+    cpu.read32(offset)
 }
 
 /// GICD_SGIR with the filter "all but this one".

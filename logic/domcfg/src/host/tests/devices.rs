@@ -233,3 +233,41 @@ fn the_console_is_found_by_path_or_alias() {
         "/pl011@9000000: interrupts is missing: the console is polled"
     );
 }
+
+/// Where GICC and GICV are, of these sizes by the tree, when `GICC_IIDR` reads so in both places.
+fn settled(cpu_bytes: u32, virt_bytes: u32, iidrs: [u32; 2]) -> (Range, Range) {
+    let frames = [
+        [0, 0x800_0000, 0, 0x1_0000],
+        [0, 0x801_0000, 0, cpu_bytes],
+        [0, 0x803_0000, 0, 0x1_0000],
+        [0, 0x804_0000, 0, virt_bytes],
+    ];
+    let mut gic = host_of(host(gicv2().cells("reg", &frames.concat()))).gic;
+    gic.settle(iidrs[0], iidrs[1]);
+    let Gic::V2 { cpu, virt, .. } = gic else {
+        panic!()
+    };
+    (cpu, virt)
+}
+
+#[test]
+fn repeated_pages_of_a_gicv2_are_recognised_by_size_and_identity() {
+    const GIC_400: u32 = 0x0202_143b;
+    let as_told = (range(0x801_0000, 0x2_0000), range(0x804_0000, 0x2_0000));
+    let adjusted = (range(0x801_f000, 0x2000), range(0x804_f000, 0x2000));
+    assert_eq!(settled(0x2_0000, 0x2_0000, [GIC_400; 2]), adjusted);
+    for iidrs in [[GIC_400, 0], [0; 2], [0x0201_143b; 2], [0x0202_1234; 2]] {
+        assert_eq!(settled(0x2_0000, 0x2_0000, iidrs), as_told, "{iidrs:x?}");
+    }
+    let small = (range(0x801_0000, 0x1_0000), range(0x804_0000, 0x1_0000));
+    assert_eq!(settled(0x1_0000, 0x1_0000, [GIC_400; 2]), small);
+    // Only the first page is known to be what it says.
+    for bytes in [0x2000, 0x1_0000] {
+        let (_, virt) = settled(0x2_0000, bytes, [GIC_400; 2]);
+        assert_eq!(virt, range(0x804_0000, 0x1000));
+    }
+    let mut v3 = host_of(host(gicv3())).gic;
+    let before = v3.clone();
+    v3.settle(GIC_400, GIC_400);
+    assert_eq!(v3, before);
+}
