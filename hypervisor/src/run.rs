@@ -25,9 +25,12 @@ use crate::statistics::Cause;
 use crate::system::{self, System};
 use crate::{hypercall, interrupts, mmio, reclaim, watchdog, zeroing};
 
+mod deadline;
 mod life;
 mod list_registers;
 mod residency;
+
+use deadline::Deadline;
 
 /// What a CPU does after an exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +58,10 @@ pub struct Cpu<'s> {
     /// The right to take locks.
     pub token: Token<Unlocked>,
     resident: Option<Resident<'s>>,
-    slice_end: Option<u64>,
+    slice_end: Deadline,
     /// The first deadline of this CPU's sleepers, as of the last choice; never too late.
-    sleepers: Option<u64>,
-    armed: Option<u64>,
+    sleepers: Deadline,
+    armed: Deadline,
     /// Somebody became runnable here while the next one was made resident.
     overtaken: bool,
     trap_wait: TrapWait,
@@ -99,9 +102,9 @@ impl<'s> Cpu<'s> {
             shared,
             token,
             resident: None,
-            slice_end: None,
-            sleepers: None,
-            armed: None,
+            slice_end: Deadline::NEVER,
+            sleepers: Deadline::NEVER,
+            armed: Deadline::NEVER,
             overtaken: false,
             trap_wait: TrapWait::Interrupt,
             identification: Identification::here(),
@@ -371,7 +374,7 @@ impl<'s> Cpu<'s> {
                 queue.next_deadline(),
             )
         };
-        self.sleepers = sleepers;
+        self.sleepers = sleepers.into();
         let chosen = match pick.key {
             Some(key) => self.make_resident(key),
             None => {
@@ -382,14 +385,14 @@ impl<'s> Cpu<'s> {
         // Somebody woke since the pick: the timer fires at once, and the choice is made anew.
         let overtaken = core::mem::take(&mut self.overtaken);
         self.slice_end = if overtaken {
-            Some(timer::now())
+            Deadline::at(timer::now())
         } else {
-            pick.slice_end
+            pick.slice_end.into()
         };
         if self.system.has_reclaims() {
             // A guest that has the CPU to itself must not keep an ended one's memory from coming back.
             let soon = timer::now().saturating_add(timer::frequency() / 1000);
-            self.slice_end = earlier(self.slice_end, Some(soon));
+            self.slice_end = self.slice_end.min(Deadline::at(soon));
         }
         self.arm_timer();
         if chosen {
@@ -414,25 +417,25 @@ impl<'s> Cpu<'s> {
     pub fn arm_timer(&mut self) {
         let own = self.resident.as_ref();
         let own = own.and_then(|resident| resident.registers.physical_timer.deadline());
-        let first = earlier(earlier(self.slice_end, self.sleepers), own);
-        let first = earlier(first, self.system.alarm.time());
+        let alarm = Deadline::from(self.system.alarm.time());
+        let first = self.slice_end.min(self.sleepers).min(own.into()).min(alarm);
         if first != self.armed {
             self.armed = first;
-            timer::set_deadline(first);
+            timer::set_deadline(first.time());
         }
     }
 
     /// EL2's own timer fired.
     pub fn timer_fired(&mut self) -> Next {
         // The condition stays until the timer is set anew.
-        self.armed = None;
+        self.armed = Deadline::NEVER;
         timer::set_deadline(None);
         let now = timer::now();
-        let due = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now);
-        if due(self.system.alarm.time()) && watchdog::look(self) == Next::Choose {
+        let alarm = Deadline::from(self.system.alarm.time());
+        if alarm.is_due(now) && watchdog::look(self) == Next::Choose {
             return self.time_to_choose(now);
         }
-        if self.resident.is_none() || due(self.slice_end) || due(self.sleepers) {
+        if self.resident.is_none() || self.slice_end.min(self.sleepers).is_due(now) {
             return self.time_to_choose(now);
         }
         // Nothing but the resident guest's own timer.
@@ -474,12 +477,5 @@ impl<'s> Cpu<'s> {
         self.shared.statistics.woken();
         let _ = interrupts::handle(self);
         self.shared.idle.store(false, Ordering::Relaxed);
-    }
-}
-
-fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

@@ -13,7 +13,7 @@ use machine::timer;
 use sched::VcpuKey;
 
 use super::list_registers::{read_back, write_out};
-use super::{Cpu, Next, Resident, earlier};
+use super::{Cpu, Deadline, Next, Resident};
 use crate::arch::arm64::sysreg;
 use crate::domain::Domain;
 
@@ -32,20 +32,25 @@ fn reset_interrupts(domain: &Domain, vcpu: VcpuId, token: &mut Token<Control>) {
 }
 
 impl Cpu<'_> {
+    /// Has `key` in the CPU's registers, where it mostly is already. `false` if that is not possible.
+    #[inline]
     pub(super) fn make_resident(&mut self, key: VcpuKey) -> bool {
         if let Some(resident) = &self.resident
             && (resident.domain.id, resident.slot.id) == (key.domain, key.vcpu)
+            && !resident.slot.starting.load(Ordering::Relaxed)
         {
-            if resident.slot.starting.load(Ordering::Relaxed) {
-                self.leave();
-            } else {
-                resident.slot.runs.store(true, Ordering::Relaxed);
-                if resident.registers.runstate.is_shown() {
-                    crate::hypercall::show_runstate(self, RUNNING);
-                }
-                return true;
+            resident.slot.runs.store(true, Ordering::Relaxed);
+            if resident.registers.runstate.is_shown() {
+                crate::hypercall::show_runstate(self, RUNNING);
             }
+            return true;
         }
+        self.change_resident(key)
+    }
+
+    /// Takes out whose registers are in the CPU, and brings those of `key`.
+    #[inline(never)]
+    fn change_resident(&mut self, key: VcpuKey) -> bool {
         self.leave();
         let system = self.system;
         let Some(domain) = system.domain(key.domain) else {
@@ -159,11 +164,11 @@ impl Cpu<'_> {
             true => None,
             false => resident.registers.cpu.timer_deadline(),
         };
-        let deadline = earlier(physical, virtual_timer);
+        let deadline = Deadline::from(physical).min(virtual_timer.into());
         self.sleepers = {
             let mut queue = self.shared.queue.lock(&mut self.token);
-            queue.set_deadline(resident.slot, deadline);
-            queue.next_deadline()
+            queue.set_deadline(resident.slot, deadline.time());
+            queue.next_deadline().into()
         };
         let domain = resident.domain;
         drop(resident);

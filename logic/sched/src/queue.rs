@@ -272,6 +272,13 @@ impl<const N: usize> RunQueue<N> {
 
     fn choose(&mut self, now: u64) {
         self.account(now);
+        if self.len == 1 {
+            // Whoever is alone runs, and gives way to nobody.
+            self.running = Some(0);
+            self.pending = Pending::Nothing;
+            self.slice_end = NO_END;
+            return;
+        }
         let stays = match self.pending {
             Pending::SliceEnd | Pending::Nothing => self.running.filter(|_| now < self.slice_end),
             Pending::Preempt | Pending::Yield => None,

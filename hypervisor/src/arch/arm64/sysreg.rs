@@ -182,10 +182,15 @@ pub fn update_physical_timer_line(cpu: &mut Cpu<'_>) -> Next {
     let Some(Some(fires)) = fires else {
         return Next::Run;
     };
-    let timer = arm::PHYSICAL_TIMER;
     if fires {
-        return cpu.make_pending(timer, Cause::Line);
+        return cpu.make_pending(arm::PHYSICAL_TIMER, Cause::Line);
     }
+    lower_physical_timer(cpu)
+}
+
+#[inline(never)]
+fn lower_physical_timer(cpu: &mut Cpu<'_>) -> Next {
+    let timer = arm::PHYSICAL_TIMER;
     let fall = |devices: &mut Emulated, vcpu| (devices.vgic.set_level(vcpu, timer, Level::Low), ());
     cpu.change_vgic(fall).0
 }
