@@ -211,7 +211,7 @@ pub(crate) fn load_all(folder: &Path, selection: Selection) -> Result<Vec<Scenar
     Ok(scenarios)
 }
 
-fn read(name: &str, text: &str) -> Result<Scenario> {
+pub(super) fn read(name: &str, text: &str) -> Result<Scenario> {
     let mut scenario: Scenario = toml::from_str(text)?;
     scenario.name = name.to_owned();
     for pattern in scenario

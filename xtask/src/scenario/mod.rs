@@ -3,6 +3,7 @@
 
 mod file;
 mod matrix;
+mod rejects;
 mod session;
 mod steps;
 mod suite;

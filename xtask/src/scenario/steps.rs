@@ -20,18 +20,6 @@ const MOST_SWITCHES: usize = 16;
 const TYPED_AT_ONCE: usize = 4;
 /// The pause then.
 const TYPING_PAUSE: Duration = Duration::from_millis(10);
-/// What no guest and no hypervisor may say unless a scenario allows it.
-const USUALLY_REJECTED: [&str; 8] = [
-    "Call trace:",
-    "WARNING:",
-    "BUG:",
-    "Kernel panic",
-    "Internal error",
-    "Unable to handle kernel",
-    "self-detected stall",
-    "Xen BUG|Panic on CPU|panicked at",
-];
-
 /// Carries out the steps of one scenario.
 pub(super) struct Runner<'a> {
     scenario: &'a Scenario,
@@ -63,7 +51,7 @@ impl<'a> Runner<'a> {
                 bail!("step {}: {error:#}{over}", number + 1);
             }
         }
-        self.rejected()
+        self.session.reject_in_all()
     }
 
     fn step(&mut self, step: &Step) -> Result<()> {
@@ -202,21 +190,6 @@ impl<'a> Runner<'a> {
             }
         }
         bail!("the input never came to {name}")
-    }
-
-    fn rejected(&self) -> Result<()> {
-        let usual = USUALLY_REJECTED.iter().map(|pattern| (*pattern).to_owned());
-        let usual = usual.filter(|pattern| !self.scenario.allow.contains(pattern));
-        for pattern in usual.chain(self.scenario.reject.iter().cloned()) {
-            let regex = Pattern::Regex(Regex::new(&pattern)?);
-            if let Some(found) = self.session.transcript.find(&regex, View::All, 0) {
-                let text = self.session.transcript.text();
-                let line = text[..found.start].lines().count();
-                let rest = text[found.start..].lines().next().unwrap_or_default();
-                bail!("line {line} of the log must not be there: {rest:?}");
-            }
-        }
-        Ok(())
     }
 
     fn filled(&self, text: &str) -> String {

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{Scenario, file::Kernel, session::Session, steps::Runner};
+use super::{Scenario, file::Kernel, rejects::Rejects, session::Session, steps::Runner};
 use crate::{
     command,
     guest_files::System,
@@ -122,7 +122,8 @@ impl<'a> Suite<'a> {
             command::shown(&start.command()) + "\n",
         )?;
         let limit = Duration::from_secs(scenario.limit_s);
-        let session = Session::start(&start, &self.log(scenario), limit)?;
+        let (log, rejects) = (self.log(scenario), Rejects::of(scenario)?);
+        let session = Session::new(start.spawn()?, rejects, &log, limit)?;
         Runner::new(scenario, session).run()
     }
 
