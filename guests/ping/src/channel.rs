@@ -8,12 +8,17 @@ use abi::hypercall::{EVENT_CHANNEL_OP, MEMORY_OP};
 use abi::memory::{AddToPhysmap, space};
 use abi::shared_info::{PENDING_OFFSET, vcpu_info};
 use abi::{DomId, Port};
-use support::{call, cpu, gic};
+use support::{call, cpu, gic, gic_v2};
 
 /// Where the shared info page is mapped: where no RAM is.
 const SHARED_INFO: u64 = MAGIC.start();
-/// GICR_ISENABLER0.
-const ENABLE: u64 = 0x1_0100;
+
+/// Which interrupt controller the guest has.
+#[derive(Clone, Copy)]
+pub(crate) enum Controller {
+    V2,
+    V3,
+}
 
 /// An end of a channel.
 pub(crate) struct Channel {
@@ -24,9 +29,14 @@ pub(crate) struct Channel {
 
 impl Channel {
     /// The end at `port`, which the boot device tree made; from now on upcalls arrive.
-    pub(crate) fn open(port: u32) -> Self {
-        gic::enable(0);
-        gic::write(gic::redistributor(0, ENABLE), 1 << EVENT_UPCALL.0);
+    pub(crate) fn open(port: u32, controller: Controller) -> Self {
+        match controller {
+            Controller::V2 => gic_v2::take(EVENT_UPCALL),
+            Controller::V3 => {
+                gic::enable(0);
+                gic::take(0, EVENT_UPCALL);
+            }
+        }
         let result = add_to_physmap(space::SHARED_INFO, SHARED_INFO);
         assert!(
             result == 0,

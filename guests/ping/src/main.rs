@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use support::{call, timer, tree::Tree, uart::Uart};
 
-use channel::Channel;
+use channel::{Channel, Controller};
 
 /// Round trips, if the command line does not say.
 const COUNT: u64 = 100_000;
@@ -36,10 +36,14 @@ extern "C" fn guest_main(tree: usize) -> ! {
     };
     let count = word("count=").and_then(|text| text.parse().ok());
     let count = count.unwrap_or(COUNT);
+    let controller = match tree.address_of("arm,gic-400") {
+        Some(_) => Controller::V2,
+        None => Controller::V3,
+    };
     if word("hostname=") == Some("dom1") {
-        first(count);
+        first(count, controller);
     } else {
-        second(count);
+        second(count, controller);
     }
     loop {
         call::power_off();
@@ -47,8 +51,8 @@ extern "C" fn guest_main(tree: usize) -> ! {
 }
 
 /// Sends and waits for the answer.
-fn first(count: u64) {
-    let mut channel = Channel::open(10);
+fn first(count: u64, controller: Controller) {
+    let mut channel = Channel::open(10, controller);
     let page = shared(grant::grant_to(2));
     let started = timer::virtual_count();
     for number in 1..=count {
@@ -71,8 +75,8 @@ fn first(count: u64) {
 }
 
 /// Waits and answers.
-fn second(count: u64) {
-    let mut channel = Channel::open(11);
+fn second(count: u64, controller: Controller) {
+    let mut channel = Channel::open(11, controller);
     // The first event is nobody's. The grant is there at the latest with the one after it.
     let page = loop {
         if let Some(page) = grant::map_from(1) {

@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use abi::arm;
+use abi::{IntId, arm};
 
 use crate::write_register;
 
@@ -56,6 +56,12 @@ pub fn enable(number: usize) {
     write_register!("S3_0_C12_C12_5", 7); // ICC_SRE_EL1
     write_register!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1
     write_register!("S3_0_C12_C12_7", 1); // ICC_IGRPEN1_EL1
+}
+
+/// Has vCPU `number`, which is the one that runs this, take the private interrupt `intid`, besides what
+/// [`enable`] has it take.
+pub fn take(number: usize, intid: IntId) {
+    write(redistributor(number, GICR_ISENABLER0), 1 << intid.0);
 }
 
 /// What to write to `ICC_SGI1R_EL1` for SGI `sgi` to vCPU `number` (below 16).

@@ -10,6 +10,7 @@ pub mod call;
 pub mod cpu;
 pub mod entry;
 pub mod gic;
+pub mod gic_v2;
 pub mod timer;
 pub mod tree;
 pub mod uart;
@@ -18,6 +19,10 @@ use core::{arch::global_asm, fmt::Write, panic::PanicInfo};
 
 global_asm!(include_str!("entry.s"));
 global_asm!(include_str!("vectors.s"));
+global_asm!(
+    include_str!("vectors_v2.s"),
+    interface = const abi::arm::GICV2_CPU_INTERFACE.start()
+);
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
