@@ -6,10 +6,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use machine::atomic::{AtomicBool, AtomicU32, Ordering};
+use machine::atomic::{AtomicBool, AtomicU32};
 
 use ::console::{Focus, Level, SwitchKey, Thresholds, Timestamps};
 use domcfg::{Conduit as TreeConduit, LogLevels, Severity, SystemSpec, UartKind};
+use machine::claim::Claim;
 use machine::frames::{Frames, Module};
 use machine::gic::{Gic, Trigger};
 use machine::lock::{Lock, Token, Unlocked};
@@ -19,14 +20,14 @@ use machine::{BOOT_STACK_BYTES, Boot, Conduit};
 use crate::console::{Console, Source, Style};
 use crate::domain::Domain;
 use crate::run;
-use crate::schedule::{NEW, Queue};
+use crate::schedule::Queue;
 use crate::system::{Cpu, HostInterrupts, SYSTEM, System};
 use crate::timeline::Timeline;
 
 mod domains;
 mod hardware;
 
-use domains::{build_all, give_back_modules, grow_heap};
+use domains::{build_all, give_back_tree, grow_heap, unpacking_room};
 use hardware::{cpu_order, host_interrupts, open_gic, private, start_cpus};
 
 /// Heap that a CPU's queue and the rest of its state take.
@@ -192,28 +193,22 @@ fn say_findings(console: &mut Console, spec: &SystemSpec) {
     }
 }
 
-/// The boot CPU on its own stack: sets the root, lets the other CPUs in, starts the domains, and
-/// runs.
+/// The boot CPU on its own stack: sets the root, lets the other CPUs in, and runs, which fills the
+/// domains and starts them.
 fn go_on(mut token: Token<Unlocked>, early: Early) -> ! {
-    let Ready {
-        system,
-        starts,
-        timeline,
-    } = build_system(early, &mut token);
+    let Ready { system, timeline } = build_system(early, &mut token);
     // For good; on the heap, as room for it in the image would be bytes to load.
     let system: &'static System = Box::leak(Box::new(system));
     let _ = SYSTEM.set(system);
-    start(system, &starts, timeline, &mut token);
+    start(system, timeline, &mut token);
     machine::cpu::send_event();
     run::run(system, CpuId(0), token)
 }
 
-/// A system whose domains are to be started.
+/// A system whose domains are to be filled and started.
 pub struct Ready {
     /// The root.
     pub system: System,
-    /// Where the first vCPU of each domain starts, in their order.
-    pub starts: Vec<lifecycle::Entry>,
     /// The stages so far.
     pub timeline: Timeline,
 }
@@ -258,14 +253,13 @@ pub fn build_system(mut early: Early, token: &mut Token<Unlocked>) -> Ready {
             format_args!("no memory for the CPUs' queues\n"),
         );
     }
-    let mut built = build_all(&mut early, &gic, interrupts, online.len());
+    let domains = build_all(&mut early, &gic, interrupts, online.len());
     forget_seed(&mut early);
-    early.timeline.mark("domains built");
-    give_back_modules(&mut early, &mut built.modules);
-    let system = assemble(&mut early, gic, interrupts, conduit, online, built.domains);
+    give_back_tree(&mut early);
+    early.timeline.mark("domains set up");
+    let system = assemble(&mut early, gic, interrupts, conduit, online, domains);
     Ready {
         system,
-        starts: built.starts,
         timeline: early.timeline,
     }
 }
@@ -286,7 +280,7 @@ fn assemble(
     interrupts: HostInterrupts,
     conduit: Option<Conduit>,
     online: Vec<CpuId>,
-    domains: Vec<Domain>,
+    mut domains: Vec<Domain>,
 ) -> System {
     let cpus: Box<[Cpu]> = online
         .into_iter()
@@ -305,7 +299,8 @@ fn assemble(
         .map(|spec| spec.memory_kib << 10)
         .sum();
     let built: u64 = domains.len() as u64;
-    let free = early.frames.free_bytes();
+    // What the domains are made from comes back.
+    let free = early.frames.free_bytes() + early.frames.lent_bytes();
     let kept = early
         .total_bytes
         .saturating_sub(free)
@@ -335,6 +330,7 @@ fn assemble(
     };
     let unused = Console::new(None, Focus::new(SwitchKey::DEFAULT), silent);
     let console = core::mem::replace(&mut early.console, unused);
+    let unpacking_room = unpacking_room(&mut early.frames, &mut domains, cpus.len());
     let frames = core::mem::replace(&mut early.frames, Frames::empty());
     System {
         gic,
@@ -342,12 +338,9 @@ fn assemble(
         conduit,
         cpus,
         alarm: Default::default(),
-        unzeroed: AtomicU32::new(
-            domains
-                .iter()
-                .filter(|domain| domain.unzeroed.load(Ordering::Relaxed))
-                .count() as u32,
-        ),
+        unzeroed: AtomicU32::new(0),
+        fillings: AtomicU32::new(domains.len() as u32),
+        unpacking_room: Claim::new(unpacking_room),
         alive: AtomicU32::new(domains.len() as u32),
         domains: domains.into_boxed_slice(),
         console: Lock::new(console),
@@ -357,30 +350,12 @@ fn assemble(
     }
 }
 
-/// Starts the domains, and the console's input.
-pub fn start(
-    system: &System,
-    starts: &[lifecycle::Entry],
-    mut timeline: Timeline,
-    token: &mut Token<Unlocked>,
-) {
-    for (domain, entry) in system.domains.iter().zip(starts) {
-        // It was just built, which is the state to start it from.
-        let effects = domain.control.lock(token).state.start(*entry);
-        let Ok(effects) = effects else { continue };
-        for slot in effects.wake.iter().filter_map(|vcpu| domain.slot(vcpu)) {
-            slot.starting.store(true, Ordering::Release);
-            let key = sched::VcpuKey {
-                domain: domain.id,
-                vcpu: slot.id,
-            };
-            let _ = system.admit(key, slot, NEW, CpuId(0), token);
-        }
-    }
+/// Starts the console's input; the domains start as they are filled.
+pub fn start(system: &System, mut timeline: Timeline, token: &mut Token<Unlocked>) {
     if let Some(uart) = system.interrupts.uart {
         system.gic.enable_shared(uart, Trigger::Level);
     }
-    timeline.mark("domains started");
+    timeline.mark("CPUs let in");
     {
         let mut console = system.console.lock(token);
         console.listen();

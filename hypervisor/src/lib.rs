@@ -12,6 +12,7 @@ pub mod boot;
 pub mod console;
 pub mod domain;
 pub mod events;
+pub mod filling;
 pub mod grants;
 pub mod guest_memory;
 pub mod hypercall;

@@ -69,6 +69,22 @@ pub fn ended(cpu: &mut Cpu<'_>, domain: &Domain) {
     if !destroyed {
         return;
     }
+    begin(cpu, domain);
+}
+
+/// `domain` could not be built to its end: takes back what it has.
+pub fn never_ran(cpu: &mut Cpu<'_>, domain: &Domain) {
+    {
+        let mut life = domain.control.lock(&mut cpu.token);
+        // Nobody but who builds it ends it before it has run.
+        let _ = life.state.destroy();
+        life.reclaim = Progress::Waiting;
+    }
+    begin(cpu, domain);
+}
+
+/// Has all CPUs take `domain`, which runs no more, apart.
+fn begin(cpu: &mut Cpu<'_>, domain: &Domain) {
     domain.ending.store(true, Ordering::Release);
     let left = cpu
         .system

@@ -23,7 +23,7 @@ use crate::domain::{Domain, Life, Registers, Slot};
 use crate::guest_memory::{Need, Refused};
 use crate::statistics::Cause;
 use crate::system::{self, System};
-use crate::{hypercall, interrupts, mmio, reclaim, watchdog, zeroing};
+use crate::{filling, hypercall, interrupts, mmio, reclaim, watchdog, zeroing};
 
 mod deadline;
 mod life;
@@ -65,6 +65,10 @@ pub struct Cpu<'s> {
     /// Somebody became runnable here while the next one was made resident.
     overtaken: bool,
     trap_wait: TrapWait,
+    /// Whether its guests or domains that are filled have this CPU now.
+    pub turn: filling::Turn,
+    /// The last choice was to fill.
+    fills: bool,
     /// The identification registers as guests see them here.
     pub identification: Identification,
 }
@@ -107,6 +111,8 @@ impl<'s> Cpu<'s> {
             armed: Deadline::NEVER,
             overtaken: false,
             trap_wait: TrapWait::Interrupt,
+            turn: filling::Turn::default(),
+            fills: false,
             identification: Identification::here(),
         })
     }
@@ -360,11 +366,8 @@ impl<'s> Cpu<'s> {
     /// Chooses whom to run, and makes it resident. `false` if nobody wants to run.
     #[inline(never)]
     pub fn choose(&mut self) -> bool {
-        if self.system.has_reclaims() {
-            self.leave_if_ending();
-            let mark = self.shared.statistics.mark();
-            reclaim::step(self);
-            self.shared.statistics.since(mark, Cause::Reclaim);
+        if self.system.has_chores() && self.do_chores() {
+            return false;
         }
         let (pick, waiting, sleepers) = {
             let mut queue = self.shared.queue.lock(&mut self.token);
@@ -389,8 +392,9 @@ impl<'s> Cpu<'s> {
         } else {
             pick.slice_end.into()
         };
-        if self.system.has_reclaims() {
-            // A guest that has the CPU to itself must not keep an ended one's memory from coming back.
+        if self.system.has_chores() {
+            // A guest that has the CPU to itself must not keep an ended one's memory from coming back, nor
+            // another from starting.
             let soon = timer::now().saturating_add(timer::frequency() / 1000);
             self.slice_end = self.slice_end.min(Deadline::at(soon));
         }
@@ -403,6 +407,20 @@ impl<'s> Cpu<'s> {
             });
         }
         chosen
+    }
+
+    /// Does a piece of what is to be done for domains that do not run. Whether that takes the place of
+    /// running a guest.
+    #[cold]
+    fn do_chores(&mut self) -> bool {
+        if self.system.has_reclaims() {
+            self.leave_if_ending();
+            let mark = self.shared.statistics.mark();
+            reclaim::step(self);
+            self.shared.statistics.since(mark, Cause::Reclaim);
+        }
+        self.fills = self.system.is_filling() && filling::take_turn(self);
+        self.fills
     }
 
     fn set_trap_wait(&mut self, trap: TrapWait) {
@@ -462,16 +480,27 @@ impl<'s> Cpu<'s> {
         Next::Choose
     }
 
-    /// Nobody wants to run: takes work over from others, or waits for an interrupt.
+    /// Nobody is to run: takes work over from others, or waits for an interrupt.
     #[inline(never)]
     pub fn idle(&mut self) {
+        if core::mem::take(&mut self.fills) {
+            self.shared.statistics.goes_on();
+            self.shared.statistics.woken();
+            let _ = interrupts::handle(self);
+            return;
+        }
         self.shared.idle.store(true, Ordering::Relaxed);
         // Pairs with the load in `System::place`; a wake-up that missed it kicks this CPU anyhow.
         fence(Ordering::SeqCst);
         let nothing = self.shared.queue.lock(&mut self.token).runnable() == 0;
         let stolen = nothing && self.system.steal(self.shared, &mut self.token);
         self.shared.statistics.goes_on();
-        if nothing && !stolen && !self.system.has_reclaims() && !zeroing::idle(self) {
+        let found = !nothing
+            || stolen
+            || self.system.has_reclaims()
+            || filling::piece(self)
+            || zeroing::idle(self);
+        if !found {
             machine::cpu::wait_for_interrupt();
         }
         self.shared.statistics.woken();

@@ -48,6 +48,11 @@ impl Queue {
         self.ready.yield_now();
     }
 
+    /// The running one is not, until the next [`Self::pick`], as the CPU does something else.
+    pub fn pause(&mut self, now: u64) {
+        self.ready.pause(now);
+    }
+
     /// How many want to run.
     pub fn runnable(&self) -> u16 {
         self.ready.load().runnable

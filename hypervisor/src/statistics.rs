@@ -34,11 +34,13 @@ pub enum Cause {
     Woken,
     /// Taking an ended domain's memory back: a part of one of the others.
     Reclaim,
+    /// Filling a domain before it starts.
+    Filling,
 }
 
 impl Cause {
     /// All, with their names.
-    pub const ALL: [(Self, &str); 9] = [
+    pub const ALL: [(Self, &str); 10] = [
         (Self::Interrupt, "interrupt"),
         (Self::Hypercall, "hypercall"),
         (Self::Firmware, "PSCI and SMCCC"),
@@ -48,6 +50,7 @@ impl Cause {
         (Self::Other, "other"),
         (Self::Woken, "woken from idling"),
         (Self::Reclaim, "of these, taking memory back"),
+        (Self::Filling, "filling a domain"),
     ];
 }
 

@@ -6,8 +6,10 @@ use core::fmt;
 use machine::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use machine::Conduit;
+use machine::claim::Claim;
 use machine::frames::Frames;
 use machine::gic::Gic;
+use machine::heap::Arena;
 use machine::lock::{Before, Lock, Output, RunQueue, Table, Token};
 use machine::once::Once;
 
@@ -38,6 +40,10 @@ pub struct System {
     pub frames: Lock<Frames, Table>,
     /// Domains whose memory is being taken back.
     pub reclaims: AtomicU32,
+    /// Domains that are filled before they start.
+    pub fillings: AtomicU32,
+    /// The part of the heap that kernels are unpacked in, until all domains are filled.
+    pub unpacking_room: Claim<Option<Arena>>,
     /// When the first watchdog of all domains expires, or earlier.
     pub alarm: Alarm,
     /// Domains of whose RAM some may wait to be zeroed.
@@ -111,6 +117,17 @@ impl System {
         message: fmt::Arguments<'_>,
     ) {
         self.console.lock(token).print(source, message);
+    }
+
+    /// Whether some domain waits to be filled, or its memory to be taken back.
+    #[inline]
+    pub fn has_chores(&self) -> bool {
+        self.has_reclaims() | self.is_filling()
+    }
+
+    /// Whether some domain waits to be filled.
+    pub fn is_filling(&self) -> bool {
+        self.fillings.load(Ordering::Relaxed) != 0
     }
 
     /// Whether some domain's memory waits to be taken back.

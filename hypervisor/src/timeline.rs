@@ -1,11 +1,17 @@
 //! When each stage of the boot was reached.
 
+use abi::DomId;
 use alloc::vec::Vec;
+use arrayvec::ArrayString;
+use core::fmt::Write;
 
 use ::console::Level;
 use machine::timer;
 
 use crate::console::{Console, Source};
+
+/// Room for the name of a stage.
+const NAME_BYTES: usize = 28;
 
 /// Stages and the counter when each was over.
 pub struct Timeline {
@@ -31,24 +37,33 @@ impl Timeline {
     /// starts at 0 then).
     pub fn print(&self, console: &mut Console) {
         let mut before = self.start;
-        let row = |console: &mut Console, name: &str, from: u64, to: u64| {
-            let spent = timer::nanoseconds(to.saturating_sub(from)) / 1000;
-            let since = timer::nanoseconds(to) / 1000;
-            console.print(
-                Source::Host(Level::Debug),
-                format_args!(
-                    "Timeline: {name:<28} {:>6}.{:03} ms {:>6}.{:03} ms since power-on\n",
-                    spent / 1000,
-                    spent % 1000,
-                    since / 1000,
-                    since % 1000
-                ),
-            );
-        };
         row(console, "entered", 0, self.start);
         for (name, at) in &self.stages {
             row(console, name, before, *at);
             before = *at;
         }
     }
+}
+
+/// Prints that `domain` is filled, which began when the counter was at `began`, and starts now.
+pub fn filled(console: &mut Console, domain: DomId, began: u64) {
+    let mut name = ArrayString::<NAME_BYTES>::new();
+    // Shorter than the room for it.
+    let _ = write!(name, "{domain} filled");
+    row(console, &name, began, timer::now());
+}
+
+fn row(console: &mut Console, name: &str, from: u64, to: u64) {
+    let spent = timer::nanoseconds(to.saturating_sub(from)) / 1000;
+    let since = timer::nanoseconds(to) / 1000;
+    console.print(
+        Source::Host(Level::Debug),
+        format_args!(
+            "Timeline: {name:<28} {:>6}.{:03} ms {:>6}.{:03} ms since power-on\n",
+            spent / 1000,
+            spent % 1000,
+            since / 1000,
+            since % 1000
+        ),
+    );
 }

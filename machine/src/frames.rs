@@ -102,6 +102,16 @@ impl Frames {
         self.free.iter().map(|range| range.size()).sum()
     }
 
+    /// Bytes that become free when all modules are given back, as far as they are not reserved; what two
+    /// of them share is counted twice.
+    pub fn lent_bytes(&self) -> u64 {
+        let modules = self.modules.iter().map(|range| outer_pages(*range));
+        modules
+            .filter(|pages| !self.kept.iter().any(|kept| kept.overlaps(*pages)))
+            .map(|pages| pages.size())
+            .sum()
+    }
+
     /// `bytes` (rounded up to pages) aligned to `align` (a power of two), from the smallest free
     /// range that holds them.
     pub fn allocate(&mut self, bytes: u64, align: u64) -> Option<Extent> {

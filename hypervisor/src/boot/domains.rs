@@ -3,6 +3,7 @@
 
 use abi::Range;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ::console::Level;
@@ -14,8 +15,9 @@ use machine::gic::Gic;
 use machine::heap::Arena;
 
 use super::{Early, info};
-use crate::console::Source;
-use crate::domain::build::{Built, Site, build};
+use crate::console::{Console, Source};
+use crate::domain::build::{Modules, Site, build};
+use crate::domain::image::UNPACKING_BYTES;
 use crate::domain::zeroing::Zeroing;
 use crate::domain::{Domain, MAX_GRANT_FRAMES, MAX_MAPPINGS, Page, channels};
 use crate::schedule::MOST_VCPUS;
@@ -37,23 +39,19 @@ const _: () = {
     assert!(EVENTS_BYTES + granted + mapped <= SHARING_BYTES);
 };
 
-/// What building gave.
-pub(super) struct BuiltAll {
-    pub(super) domains: Vec<Domain>,
-    pub(super) starts: Vec<lifecycle::Entry>,
-    pub(super) modules: Vec<Module>,
-}
-
+/// Builds all domains, each to be filled before it starts. Modules that none of them is made from are
+/// free RAM from then on.
 pub(super) fn build_all(
     early: &mut Early,
     gic: &Gic,
     interrupts: HostInterrupts,
     cpus: usize,
-) -> BuiltAll {
+) -> Vec<Domain> {
     let ranges = early.spec.host.modules.clone();
-    let mut modules: Vec<Module> = ranges
+    let modules: Vec<Arc<Module>> = ranges
         .iter()
         .filter_map(|range| early.frames.module(*range))
+        .map(Arc::new)
         .collect();
     let count = early.spec.accepted().count();
     // All domains' room at once: growing it domain by domain would copy them and leave holes.
@@ -63,11 +61,7 @@ pub(super) fn build_all(
             format_args!("no memory to describe the domains\n"),
         );
     }
-    let mut result = BuiltAll {
-        domains: Vec::with_capacity(count),
-        starts: Vec::with_capacity(count),
-        modules: Vec::new(),
-    };
+    let mut domains = Vec::with_capacity(count);
     let mut home = 0;
     for entry in &early.spec.domains {
         let Some(spec) = &entry.spec else { continue };
@@ -85,12 +79,6 @@ pub(super) fn build_all(
             &mut early.console,
             format_args!("*** LOADING DOMU {} ({}) ***\n", spec.id, spec.path),
         );
-        let content = |range: Range| {
-            modules
-                .iter()
-                .find(|module| module.range() == range)
-                .map(Module::bytes)
-        };
         let mut site = Site {
             host: &early.spec.host,
             gic,
@@ -102,32 +90,18 @@ pub(super) fn build_all(
                 domcfg::BootScrub::Idle => Zeroing::OnDemand,
             },
         };
-        let ramdisk = spec.ramdisk.as_ref().map(|ramdisk| content(ramdisk.range));
-        let built = match (content(spec.kernel.range), ramdisk) {
-            (Some(kernel), None) => build(&mut site, spec, kernel, None, home),
-            (Some(kernel), Some(Some(ramdisk))) => {
-                build(&mut site, spec, kernel, Some(ramdisk), home)
-            }
-            _ => Err(format!("{}: a module is not in free RAM", spec.path)),
+        let built = match modules_of(spec, &modules) {
+            Some(modules) => build(&mut site, spec, modules, home),
+            None => Err(format!("{}: a module is not in free RAM", spec.path)),
         };
         match built {
-            Ok(Built { mut domain, entry }) => {
+            Ok(mut domain) => {
                 domain.control.get_mut().heap = Some(heap);
-                channels::connect(&mut domain, &spec.channels, &mut result.domains);
+                channels::connect(&mut domain, &spec.channels, &mut domains);
                 home += usize::from(spec.vcpus);
                 early.console.add(domain.id);
-                info(
-                    &mut early.console,
-                    format_args!(
-                        "{}: {} vCPUs, {} MiB, entry {:#x}\n",
-                        domain.id,
-                        spec.vcpus,
-                        spec.memory_kib >> 10,
-                        entry.address
-                    ),
-                );
-                result.domains.push(domain);
-                result.starts.push(entry);
+                describe(&mut early.console, spec, &mut domain);
+                domains.push(domain);
             }
             Err(error) => {
                 early.console.print(
@@ -141,8 +115,61 @@ pub(super) fn build_all(
             }
         }
     }
-    result.modules.append(&mut modules);
-    result
+    for module in modules.into_iter().filter_map(Arc::into_inner) {
+        // What cannot be tracked stays out of use.
+        let _ = early.frames.release_module(module);
+    }
+    domains
+}
+
+fn modules_of(spec: &DomainSpec, modules: &[Arc<Module>]) -> Option<Modules> {
+    let at = |range: Range| {
+        modules
+            .iter()
+            .find(|module| module.range() == range)
+            .cloned()
+    };
+    Some(Modules {
+        kernel: at(spec.kernel.range)?,
+        ramdisk: match &spec.ramdisk {
+            Some(ramdisk) => Some(at(ramdisk.range)?),
+            None => None,
+        },
+    })
+}
+
+fn describe(console: &mut Console, spec: &DomainSpec, domain: &mut Domain) {
+    let entry = domain
+        .filling
+        .try_claim()
+        .and_then(|filling| Some(filling.as_ref()?.entry().address));
+    info(
+        console,
+        format_args!(
+            "{}: {} vCPUs, {} MiB, entry {:#x}\n",
+            domain.id,
+            spec.vcpus,
+            spec.memory_kib >> 10,
+            entry.unwrap_or(0)
+        ),
+    );
+}
+
+/// Makes room on the heap for unpacking kernels, as many at a time as there are CPUs; `None` if none is
+/// packed. Where no RAM is left for it, what the heap has left is used.
+pub(super) fn unpacking_room(
+    frames: &mut Frames,
+    domains: &mut [Domain],
+    cpus: usize,
+) -> Option<Arena> {
+    let packed = domains
+        .iter_mut()
+        .filter_map(|domain| domain.filling.try_claim())
+        .filter(|filling| filling.as_ref().is_some_and(|filling| filling.is_packed()))
+        .count();
+    let wanted = UNPACKING_BYTES * packed.min(cpus) as u64;
+    let extent = (wanted != 0).then(|| frames.allocate(wanted, abi::PAGE_SIZE))?;
+    extent.map(machine::heap::grow)
 }
 
 /// Makes room on the heap for a domain, beside `vcpus` vCPUs that are there already; or why it cannot
@@ -179,17 +206,13 @@ pub(super) fn grow_heap(frames: &mut Frames, bytes: u64) -> bool {
     extent.map(machine::heap::grow).is_some()
 }
 
-pub(super) fn give_back_modules(early: &mut Early, modules: &mut Vec<Module>) {
-    for module in modules.drain(..) {
-        // What cannot be tracked stays out of use.
-        let _ = early.frames.release_module(module);
-    }
+/// Erases the device tree, as seeds of random numbers are in it, and makes it free RAM.
+pub(super) fn give_back_tree(early: &mut Early) {
     let Some(tree) = early.tree.take() else {
         return;
     };
     let range = tree.range();
     let _ = early.frames.release_module(tree);
-    // Seeds of random numbers are in it.
     if let Some(extent) = early.frames.take(range) {
         extent.zero(0, range.size());
         let _ = early.frames.release(extent);

@@ -1,9 +1,10 @@
-//! Building a domain from its specification.
+//! Building a domain from its specification, but for what its RAM is filled with: that takes long, and
+//! is left to [`filling`](super::filling).
 //!
 //! Everything that can be refused is checked before RAM is taken; what fails later gives all it
 //! took back.
 
-use abi::{CpuId, IntId, Ipa, PAGE_SIZE, Pa, Range, VcpuId};
+use abi::{CpuId, IntId, Ipa, PAGE_SIZE, Pa, VcpuId};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -11,12 +12,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use machine::atomic::{AtomicBool, AtomicU16};
 
-use domcfg::layout::{GuestGic, Layout, Placement};
+use domcfg::layout::{GuestGic, Layout};
 use domcfg::{CpuSet, DomainSpec, Enhanced, HostSpec, VcpuAffinity, guest_tree, layout};
 use evtchn::Events;
 use grant::{Grants, Maptrack};
-use lifecycle::Entry;
-use machine::frames::{Extent, Frames};
+use machine::claim::Claim;
+use machine::frames::{Extent, Frames, Module};
 use machine::gic::Gic;
 use machine::lock::Lock;
 use machine::stage2::TablePool;
@@ -27,7 +28,8 @@ use stage2::{Format, Stage2};
 use vgic::{Config, Version, Vgic};
 use vuart::Vuart;
 
-use super::image::{self, Image};
+use super::filling::{Contents, Filling};
+use super::image;
 use super::memory::{Bank, Tables, control, format};
 use super::page::Page;
 use super::zeroing::Zeroing;
@@ -57,54 +59,58 @@ const SPARE_TABLES: u64 = 16;
 /// The shared info page, and the frames that a grant table may have.
 const OWN_PAGES: u64 = 1 + super::MAX_GRANT_FRAMES as u64;
 
-/// A built domain and where its first vCPU starts.
-pub struct Built {
-    /// The domain.
-    pub domain: Domain,
-    /// Its start.
-    pub entry: Entry,
+/// The modules that a domain is made from.
+pub struct Modules {
+    /// Its kernel.
+    pub kernel: Arc<Module>,
+    /// Its ramdisk.
+    pub ramdisk: Option<Arc<Module>>,
 }
 
-/// Builds the domain, with `kernel` and `ramdisk` the contents of its modules. `home` is the number
-/// of its first vCPU among those of all domains, which also says on which CPU it starts. The error is one line.
+/// Builds the domain, which is to be filled before it starts. `home` is the number of its first vCPU
+/// among those of all domains, which also says on which CPU it starts. The error is one line.
 pub fn build(
     site: &mut Site<'_>,
     spec: &DomainSpec,
-    kernel: &[u8],
-    ramdisk: Option<&[u8]>,
+    modules: Modules,
     home: usize,
-) -> Result<Built, String> {
+) -> Result<Domain, String> {
     let layout = layout::layout(spec, site.host).map_err(|finding| format!("{finding}"))?;
-    let image = image::open(kernel).map_err(|error| format!("{}: {error}", spec.kernel.path))?;
+    let image =
+        image::open(modules.kernel).map_err(|error| format!("{}: {error}", spec.kernel.path))?;
     let placement =
         layout::place(spec, &layout, &image.kernel).map_err(|finding| format!("{finding}"))?;
-    let mut tree = guest_tree::write(spec, site.host, &layout, placement.initrd)
+    let tree = guest_tree::write(spec, site.host, &layout, placement.initrd)
         .map_err(|finding| format!("{finding}"))?;
     let devices = devices(site, spec, &layout)?;
+    let state = lifecycle::Domain::new(spec.vcpus)
+        .ok_or_else(|| format!("{}: cpus = {}: must be 1 to 128", spec.path, spec.vcpus))?;
+    let contents = Contents {
+        image,
+        tree,
+        ramdisk: modules.ramdisk,
+    };
     let mut memory = memory(site, spec, &layout)?;
-    let filled = fill(&mut memory, &placement, image, &tree, ramdisk, site.zeroing);
-    // The guest's seed is in it.
-    domcfg::seed::erase(&mut tree);
-    if let Err(error) = filled {
-        give_back(site.frames, memory);
-        return Err(format!("{}: {error}", spec.path));
-    }
-    let Some(state) = lifecycle::Domain::new(spec.vcpus) else {
-        give_back(site.frames, memory);
-        return Err(format!(
-            "{}: cpus = {}: must be 1 to 128",
-            spec.path, spec.vcpus
-        ));
-    };
     let base = memory.tables.base;
-    let unzeroed = memory.unzeroed_blocks != 0;
-    let Some(events) = events(spec, &memory) else {
-        give_back(site.frames, memory);
-        return Err(format!("{}: no memory for its event channels", spec.path));
+    let mut places = contents.places(&placement);
+    let prepared = memory.prepare(&mut places, site.zeroing);
+    let (to_zero, events) = match (prepared, events(spec, &memory)) {
+        (Ok(to_zero), Some(events)) => (to_zero, events),
+        (prepared, events) => {
+            // A page of the memory is in it.
+            drop(events);
+            give_back(site.frames, memory);
+            return Err(match prepared {
+                Err(error) => format!("{}: its RAM cannot be mapped: {error:?}", spec.path),
+                Ok(_) => format!("{}: no memory for its event channels", spec.path),
+            });
+        }
     };
+    let filling = Filling::new(memory, &placement, contents, to_zero);
     let life = Life {
         state,
-        memory: Some(memory),
+        // It is where it is filled.
+        memory: None,
         reclaim: Progress::Idle,
         watchdogs: Default::default(),
         heap: None,
@@ -115,10 +121,11 @@ pub fn build(
         }),
         maptrack: Maptrack::new(super::MAX_MAPPINGS),
     };
-    let domain = Domain {
+    Ok(Domain {
         id: spec.id,
         path: spec.path.clone(),
         stage2: base,
+        filling: Claim::new(Some(Box::new(filling))),
         control: Lock::new(life),
         devices: Lock::new(devices),
         events: Lock::new(events),
@@ -133,13 +140,8 @@ pub fn build(
         last_ran: (0..site.cpus).map(|_| AtomicU16::new(0)).collect(),
         ending: AtomicBool::new(false),
         alarm: Default::default(),
-        unzeroed: AtomicBool::new(unzeroed),
-    };
-    let entry = Entry {
-        address: placement.entry.0,
-        context: placement.dtb.start(),
-    };
-    Ok(Built { domain, entry })
+        unzeroed: AtomicBool::new(false),
+    })
 }
 
 fn events(spec: &DomainSpec, memory: &Memory) -> Option<Events<Page>> {
@@ -395,42 +397,6 @@ fn map_devices(site: &Site<'_>, layout: &Layout, memory: &mut Memory) -> Result<
             .map_device(Ipa(cpu.start()), Pa(virt.start()), bytes)
             .map_err(|error| format!("its CPU interface cannot be mapped: {error:?}"))?;
     }
-    Ok(())
-}
-
-/// Zeroes and maps the RAM, as far as that cannot wait, and puts kernel, device tree and ramdisk into
-/// it.
-fn fill(
-    memory: &mut Memory,
-    placement: &Placement,
-    image: Image<'_>,
-    tree: &[u8],
-    ramdisk: Option<&[u8]>,
-    zeroing: Zeroing,
-) -> Result<(), String> {
-    let initrd = placement.initrd.zip(ramdisk);
-    let mut images: Vec<Range> = [
-        Range::new(placement.kernel.start(), image.bytes()),
-        Range::new(placement.dtb.start(), tree.len() as u64),
-        initrd.and_then(|(at, content)| Range::new(at.start(), content.len() as u64)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    memory
-        .prepare(&mut images, zeroing)
-        .map_err(|error| format!("its RAM cannot be mapped: {error:?}"))?;
-    image.copy_to(memory, Ipa(placement.kernel.start()))?;
-    let mut written = memory.write(Ipa(placement.dtb.start()), tree);
-    if let Some((at, content)) = initrd {
-        written &= memory.write(Ipa(at.start()), content);
-    }
-    if !written {
-        return Err(String::from(
-            "its device tree or ramdisk is outside its RAM",
-        ));
-    }
-    machine::stage2::synchronise_instructions();
     Ok(())
 }
 

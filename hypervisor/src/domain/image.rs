@@ -1,147 +1,240 @@
-//! A guest's kernel on its way from its module into the guest's RAM, unpacked as it goes.
+//! A guest's kernel on its way from its module into the guest's RAM, a piece at a time, unpacked as it
+//! goes.
 
 use abi::Ipa;
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use domcfg::kernel::{HEAD_BYTES, Kernel, KernelError, MAX_UNPACKED, PlainKernel, probe};
-use miniz_oxide::inflate::stream::{InflateState, inflate};
-use miniz_oxide::{DataFormat, MZFlush, MZStatus};
+use machine::frames::Module;
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+};
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 use super::Memory;
 
-/// Bytes unpacked in one go.
-const CHUNK: usize = 64 << 10;
+/// Bytes copied in one go: some 11,000 instructions.
+pub const COPY_BYTES: usize = 64 << 10;
+
+/// Packed bytes read, and bytes unpacked, in one go at most: some 30 instructions for each byte that
+/// comes out, and there are three of them for each that goes in.
+const PACKED_PIECE: usize = 160;
+const UNPACKED_PIECE: usize = 1 << 10;
+
+/// As far as a packed stream refers back to what came out of it (RFC 1951, 3.2.5).
+const REACH: usize = 32 << 10;
+/// What came out last: what is referred to, and as much again, so that it is seldom moved.
+const WINDOW: usize = 2 * REACH;
+
+/// Heap that unpacking one kernel takes.
+pub const UNPACKING_BYTES: u64 = (WINDOW + size_of::<DecompressorOxide>() + 1024) as u64;
 
 /// A kernel that is known, and where its bytes come from.
-pub struct Image<'a> {
+pub struct Image {
     /// What it is, once unpacked.
     pub kernel: PlainKernel,
-    bytes: Bytes<'a>,
+    module: Arc<Module>,
+    content: Content,
+    copied: u64,
 }
 
-enum Bytes<'a> {
-    Plain(&'a [u8]),
-    Gzip(Gunzip<'a>),
+enum Content {
+    Plain,
+    Packed {
+        unpacked_size: u64,
+        /// While it is being unpacked.
+        gunzip: Option<Gunzip>,
+    },
+}
+
+/// Whether there is more to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is.
+    More,
+    /// All is done.
+    Done,
 }
 
 /// Looks at a kernel module. The error is one line.
-pub fn open(module: &[u8]) -> Result<Image<'_>, String> {
-    let head = module.get(..HEAD_BYTES).unwrap_or(module);
-    match probe(head, module, module.len() as u64).map_err(|error| format!("{error}"))? {
+pub fn open(module: Arc<Module>) -> Result<Image, String> {
+    let bytes = module.bytes();
+    let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);
+    match probe(head, bytes, bytes.len() as u64).map_err(|error| format!("{error}"))? {
         Kernel::Plain(kernel) => Ok(Image {
             kernel,
-            bytes: Bytes::Plain(module),
+            module,
+            content: Content::Plain,
+            copied: 0,
         }),
         Kernel::Gzip { unpacked_size } => {
-            let mut gunzip = Gunzip::new(module, unpacked_size)?;
-            let mut head = vec![0; HEAD_BYTES];
-            let length = gunzip.read(&mut head)?;
-            head.truncate(length);
-            gunzip.ahead = head.clone();
-            match probe(&head, &[], unpacked_size) {
-                Ok(Kernel::Plain(kernel)) => Ok(Image {
-                    kernel,
-                    bytes: Bytes::Gzip(gunzip),
-                }),
-                // The size at the end of a stream in the stream is not known yet.
-                Ok(Kernel::Gzip { .. }) | Err(KernelError::UnpackedSize(_)) => {
-                    Err(String::from("kernel is compressed twice"))
-                }
-                Err(error) => Err(format!("{error}")),
-            }
+            let kernel = look_inside(bytes, unpacked_size)?;
+            let content = Content::Packed {
+                unpacked_size,
+                gunzip: None,
+            };
+            Ok(Image {
+                kernel,
+                module,
+                content,
+                copied: 0,
+            })
         }
     }
 }
 
-impl Image<'_> {
-    /// Bytes that [`Image::copy_to`] writes.
+/// What a packed kernel is. Unpacks its head only.
+fn look_inside(module: &[u8], unpacked_size: u64) -> Result<PlainKernel, String> {
+    let mut gunzip = Gunzip::new(module, unpacked_size)?;
+    let mut head = Vec::with_capacity(HEAD_BYTES + UNPACKED_PIECE);
+    while head.len() < HEAD_BYTES && !gunzip.ended {
+        head.extend_from_slice(gunzip.unpack_some(module)?);
+    }
+    head.truncate(HEAD_BYTES);
+    match probe(&head, &[], unpacked_size) {
+        Ok(Kernel::Plain(kernel)) => Ok(kernel),
+        // The size at the end of a stream in the stream is not known yet.
+        Ok(Kernel::Gzip { .. }) | Err(KernelError::UnpackedSize(_)) => {
+            Err(String::from("kernel is compressed twice"))
+        }
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+impl Image {
+    /// Bytes that it has in the guest's RAM.
     pub fn bytes(&self) -> u64 {
-        match &self.bytes {
-            Bytes::Plain(bytes) => bytes.len() as u64,
-            Bytes::Gzip(gunzip) => gunzip.left + gunzip.ahead.len() as u64,
+        match &self.content {
+            Content::Plain => self.module.bytes().len() as u64,
+            Content::Packed { unpacked_size, .. } => *unpacked_size,
         }
     }
 
-    /// Copies the kernel to guest address `at`.
-    pub fn copy_to(self, memory: &mut Memory, at: Ipa) -> Result<(), String> {
-        let outside = || String::from("its kernel is outside its RAM");
-        match self.bytes {
-            Bytes::Plain(bytes) => memory.write(at, bytes).then_some(()).ok_or_else(outside),
-            Bytes::Gzip(mut gunzip) => {
-                let mut chunk = vec![0; CHUNK];
-                let mut to = at.0;
-                let ahead = core::mem::take(&mut gunzip.ahead);
-                let mut part: &[u8] = &ahead;
-                loop {
-                    if !memory.write(Ipa(to), part) {
-                        return Err(outside());
-                    }
-                    to += part.len() as u64;
-                    let length = gunzip.read(&mut chunk)?;
-                    part = chunk.get(..length).unwrap_or_default();
-                    if part.is_empty() {
-                        return gunzip.check();
-                    }
-                }
+    /// Whether it has to be unpacked.
+    pub fn is_packed(&self) -> bool {
+        matches!(self.content, Content::Packed { .. })
+    }
+
+    /// The module that it comes from.
+    pub fn module(&self) -> Arc<Module> {
+        self.module.clone()
+    }
+
+    /// Copies the next piece of the kernel, which begins at guest address `at`. The error is one line.
+    pub fn copy_some(&mut self, memory: &mut Memory, at: Ipa) -> Result<Progress, String> {
+        let module = self.module.bytes();
+        let (piece, progress) = match &mut self.content {
+            Content::Plain => next_piece(module, self.copied),
+            Content::Packed {
+                unpacked_size,
+                gunzip,
+            } => {
+                let gunzip = match gunzip {
+                    Some(gunzip) => gunzip,
+                    None => gunzip.insert(Gunzip::new(module, *unpacked_size)?),
+                };
+                let piece = gunzip.unpack_some(module)?;
+                (piece, Progress::More)
             }
+        };
+        if !memory.write(Ipa(at.0.wrapping_add(self.copied)), piece) {
+            return Err(String::from("its kernel is outside its RAM"));
         }
+        self.copied += piece.len() as u64;
+        match &self.content {
+            Content::Packed {
+                gunzip: Some(gunzip),
+                ..
+            } if gunzip.ended => gunzip.check().map(|()| Progress::Done),
+            _ => Ok(progress),
+        }
+    }
+}
+
+/// The piece of `content` behind its first `done` bytes, and whether another follows.
+pub fn next_piece(content: &[u8], done: u64) -> (&[u8], Progress) {
+    let rest = content.get(done as usize..).unwrap_or_default();
+    match rest.split_at_checked(COPY_BYTES) {
+        Some((piece, rest)) if !rest.is_empty() => (piece, Progress::More),
+        _ => (rest, Progress::Done),
     }
 }
 
 /// A gzip stream (RFC 1952) being unpacked, to a size known before.
-struct Gunzip<'a> {
-    input: &'a [u8],
-    state: Box<InflateState>,
+struct Gunzip {
+    /// Bytes of the module that were read.
+    read: usize,
+    /// One, or none before it could be allocated.
+    decoder: Vec<DecompressorOxide>,
+    /// What came out last, up to `filled`.
+    window: Vec<u8>,
+    filled: usize,
+    /// Bytes that are to come out still.
     left: u64,
-    ahead: Vec<u8>,
     ended: bool,
 }
 
-impl<'a> Gunzip<'a> {
-    fn new(module: &'a [u8], unpacked_size: u64) -> Result<Self, String> {
+impl Gunzip {
+    fn new(module: &[u8], unpacked_size: u64) -> Result<Self, String> {
         if unpacked_size > MAX_UNPACKED {
             return Err(String::from("kernel is too large unpacked"));
         }
-        let input = deflate_stream(module).ok_or("kernel's gzip header is damaged")?;
-        let state = InflateState::new_boxed(DataFormat::Raw);
+        let stream = deflate_stream(module).ok_or("kernel's gzip header is damaged")?;
+        let (mut decoder, mut window) = (Vec::new(), Vec::new());
+        let decoder_room = decoder.try_reserve_exact(1);
+        let window_room = window.try_reserve_exact(WINDOW);
+        if decoder_room.and(window_room).is_err() {
+            return Err(String::from("no memory to unpack its kernel"));
+        }
+        decoder.push(DecompressorOxide::new());
+        window.resize(WINDOW, 0);
         Ok(Self {
-            input,
-            state,
+            read: module.len() - stream.len(),
+            decoder,
+            window,
+            filled: 0,
             left: unpacked_size,
-            ahead: Vec::new(),
             ended: false,
         })
     }
 
-    /// Fills `out` as far as there is something; 0 at the end.
-    fn read(&mut self, out: &mut [u8]) -> Result<usize, String> {
-        let mut done = 0;
-        while let Some(rest) = out.get_mut(done..)
-            && !rest.is_empty()
-            && !self.ended
-        {
-            let result = inflate(&mut self.state, self.input, rest, MZFlush::None);
-            self.input = self.input.get(result.bytes_consumed..).unwrap_or_default();
-            done += result.bytes_written;
-            match result.status {
-                Ok(MZStatus::StreamEnd) => self.ended = true,
-                Ok(_) if result.bytes_consumed + result.bytes_written > 0 => {}
-                _ => return Err(String::from("kernel's gzip data is damaged")),
-            }
+    /// Unpacks the next piece of `module`, and gives it; it may be empty.
+    fn unpack_some(&mut self, module: &[u8]) -> Result<&[u8], String> {
+        let damaged = || String::from("kernel's gzip data is damaged");
+        if self.filled + UNPACKED_PIECE > WINDOW {
+            self.window.copy_within(self.filled - REACH..self.filled, 0);
+            self.filled = REACH;
         }
-        match self.left.checked_sub(done as u64) {
-            Some(left) => self.left = left,
-            None => {
-                return Err(String::from(
-                    "kernel unpacks to more than its gzip trailer says",
-                ));
+        let rest = module.get(self.read..).unwrap_or_default();
+        let mut flags = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+        let packed = match rest.get(..PACKED_PIECE) {
+            Some(packed) => {
+                flags |= TINFL_FLAG_HAS_MORE_INPUT;
+                packed
             }
+            None => rest,
+        };
+        let begin = self.filled;
+        let decoder = self.decoder.first_mut().ok_or_else(damaged)?;
+        let window = self.window.get_mut(..begin + UNPACKED_PIECE);
+        let window = window.ok_or_else(damaged)?;
+        let (status, read, unpacked) = decompress(decoder, packed, window, begin, flags);
+        self.read += read;
+        self.filled += unpacked;
+        self.left = self
+            .left
+            .checked_sub(unpacked as u64)
+            .ok_or("kernel unpacks to more than its gzip trailer says")?;
+        match status {
+            TINFLStatus::Done => self.ended = true,
+            TINFLStatus::NeedsMoreInput | TINFLStatus::HasMoreOutput if read + unpacked > 0 => {}
+            _ => return Err(damaged()),
         }
-        Ok(done)
+        self.window.get(begin..self.filled).ok_or_else(damaged)
     }
 
     fn check(&self) -> Result<(), String> {

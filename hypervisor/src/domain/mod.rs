@@ -3,6 +3,7 @@
 pub mod balloon;
 pub mod build;
 pub mod channels;
+pub mod filling;
 pub mod image;
 pub mod lent;
 pub mod memory;
@@ -31,6 +32,8 @@ use vuart::Vuart;
 
 use crate::watchdog::Alarm;
 
+use filling::Filling;
+
 pub use memory::Memory;
 pub use page::Page;
 
@@ -47,6 +50,9 @@ pub struct Domain {
     pub path: String,
     /// What its CPUs translate with.
     pub stage2: Stage2Base,
+    /// What is to be put into its RAM before it starts; `None` from then on. Whoever does a piece of that
+    /// claims it.
+    pub filling: Claim<Option<Box<Filling>>>,
     /// Its life and its memory.
     pub control: Lock<Life, Control>,
     /// What it sees as devices.
@@ -73,7 +79,7 @@ pub struct Domain {
 pub struct Life {
     /// State of the domain and its vCPUs.
     pub state: lifecycle::Domain,
-    /// Its RAM and tables, until they are taken back.
+    /// Its RAM and tables, from when it is filled until they are taken back.
     pub memory: Option<Memory>,
     /// How far taking them back has come.
     pub reclaim: crate::reclaim::Progress,

@@ -1,7 +1,7 @@
 //! RAM that is zeroed when a guest first needs it.
 //!
-//! Invariant: a block that is not zeroed all through is mapped nowhere in it, by stage 2 or by
-//! [`Memory::place`]; the last part of it that is zeroed maps it. So no access of the guest's, not
+//! Invariant: once the domain has started, a block that is not zeroed all through is mapped nowhere in
+//! it, by stage 2 or by [`Memory::place`]; the last part of it that is zeroed maps it. So no access of the guest's, not
 //! even a speculative one, reaches what was there before. What the hypervisor itself, or a page
 //! that others hold, needs of such a block is zeroed when it is asked for (`Memory::find`).
 //!
@@ -128,20 +128,46 @@ impl Bank {
 }
 
 impl Memory {
-    /// Zeroes and maps the RAM: all of it or, with [`Zeroing::OnDemand`], the blocks that hold
-    /// something of `images`, those that cannot be mapped as a whole, and one for each table. What
-    /// `images` name, in guest addresses, is left to be written.
+    /// Maps the RAM: all of it or, with [`Zeroing::OnDemand`], the blocks that hold something of
+    /// `images`, those that cannot be mapped as a whole, and one for each table. Gives the guest addresses
+    /// of what is mapped, less `images`: they are to be zeroed before the domain starts, and the images
+    /// written.
     ///
     /// # Errors
     /// The tables are used up, or there is no such address.
-    pub fn prepare(&mut self, images: &mut [Range], zeroing: Zeroing) -> Result<(), MapError> {
+    pub fn prepare(
+        &mut self,
+        images: &mut [Range],
+        zeroing: Zeroing,
+    ) -> Result<Vec<Range>, MapError> {
         images.sort_unstable_by_key(|image| image.start());
+        let mut to_zero = Vec::new();
         for index in 0..self.banks.len() {
             for run in self.leave_waiting(index, images, zeroing) {
-                self.zero_and_map(index, run, images)?;
+                self.map_bank(index, run)?;
+                let mut at = run.start();
+                for image in images.iter().filter(|image| image.overlaps(run)) {
+                    to_zero.extend(Range::from_bounds(at, image.start()));
+                    at = at.max(image.end());
+                }
+                to_zero.extend(Range::from_bounds(at, run.end()));
             }
         }
-        Ok(())
+        to_zero.retain(|range| !range.is_empty());
+        Ok(to_zero)
+    }
+
+    /// Zeroes guest addresses `from` to `to`, which are of one bank.
+    pub fn zero(&self, from: u64, to: u64) {
+        let bank = self.banks.iter().find(|bank| bank.offset(from).is_some());
+        if let Some(bank) = bank {
+            bank.zero(from, to);
+        }
+    }
+
+    /// Whether some of the RAM waits to be zeroed.
+    pub fn has_unzeroed(&self) -> bool {
+        self.unzeroed_blocks != 0
     }
 
     /// Notes which blocks of a bank wait, and gives what is between them.
@@ -166,19 +192,6 @@ impl Memory {
         runs.extend(Range::from_bounds(from, all.end()));
         runs.retain(|run| !run.is_empty());
         runs
-    }
-
-    fn zero_and_map(&mut self, index: usize, run: Range, images: &[Range]) -> Result<(), MapError> {
-        let Some(bank) = self.banks.get(index) else {
-            return Ok(());
-        };
-        let mut at = run.start();
-        for image in images.iter().filter(|image| image.overlaps(run)) {
-            bank.zero(at, image.start());
-            at = at.max(image.end());
-        }
-        bank.zero(at, run.end());
-        self.map_bank(index, run)
     }
 
     /// Maps `range` of a bank's guest addresses as RAM.

@@ -7,7 +7,7 @@ use abi::{CpuId, DomId, Pa, VcpuId};
 use hypervisor::domain::{Domain, Registers, Slot};
 use hypervisor::run::{Cpu, Next};
 use hypervisor::system::System;
-use hypervisor::{boot, interrupts};
+use hypervisor::{boot, filling, interrupts};
 use machine::Boot;
 use machine::exit::Exit;
 use machine::guest::{Guest, GuestId};
@@ -140,18 +140,23 @@ impl Setup {
 
     /// Boots, up to where the CPUs start to run guests.
     pub(crate) fn start(self) -> (Machine, &'static System) {
-        let (machine, mut start) = self.power_on();
-        let early = boot::prepare(&mut start);
-        let ready = boot::build_system(early, start.token());
-        // For good, as on the machine.
-        let system: &'static System = Box::leak(Box::new(ready.system));
-        boot::start(system, &ready.starts, ready.timeline, start.token());
-        (machine, system)
+        fill(build(self.power_on()))
+    }
+
+    /// Boots, up to where the CPUs start to fill domains.
+    pub(crate) fn unfilled(self) -> (Machine, &'static System) {
+        build(self.power_on())
     }
 
     /// Boots.
     pub(crate) fn boot(self) -> Bench {
-        let (machine, system) = self.start();
+        Bench::of(self.start())
+    }
+}
+
+impl Bench {
+    /// A machine and its system.
+    pub(crate) fn of((machine, system): (Machine, &'static System)) -> Self {
         let cpus = (0..system.cpus.len() as u16).map(|cpu| Turning::new(&machine, system, cpu));
         let cpus = cpus.collect();
         Bench {
@@ -160,6 +165,24 @@ impl Setup {
             machine,
         }
     }
+}
+
+/// Boots a machine, up to where the CPUs start to fill domains.
+pub(crate) fn build((machine, mut start): (Machine, Boot)) -> (Machine, &'static System) {
+    let early = boot::prepare(&mut start);
+    let ready = boot::build_system(early, start.token());
+    // For good, as on the machine.
+    let system: &'static System = Box::leak(Box::new(ready.system));
+    boot::start(system, ready.timeline, start.token());
+    (machine, system)
+}
+
+/// Has the first CPU fill all domains, and start them.
+pub(crate) fn fill((machine, system): (Machine, &'static System)) -> (Machine, &'static System) {
+    machine.enter(CpuId(0));
+    let mut cpu = Cpu::new(system, CpuId(0), machine.token()).unwrap();
+    while filling::piece(&mut cpu) {}
+    (machine, system)
 }
 
 /// A CPU in the hands of this thread.
@@ -270,7 +293,7 @@ impl Bench {
             let pending = cpus
                 .into_iter()
                 .any(|cpu| self.machine.has_pending(CpuId(cpu)));
-            quiet = if pending || self.system.has_reclaims() {
+            quiet = if pending || self.system.has_chores() {
                 0
             } else {
                 quiet + 1

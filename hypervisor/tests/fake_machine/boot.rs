@@ -7,7 +7,7 @@ use hypervisor::boot;
 use machine::Boot;
 use machine::host::{FREQUENCY_HZ, Halted, Machine, Parts, Record};
 
-use crate::bench::{Bench, ENTRY, KERNEL_BYTES, Setup, id, small};
+use crate::bench::{Bench, ENTRY, KERNEL_BYTES, Setup, build, fill, id, small};
 use crate::trees::{Node, module};
 
 const RAMDISK: u32 = 0x4300_0000;
@@ -69,7 +69,10 @@ fn the_boot_of_the_whole_machine() {
 #[test]
 fn the_stages_take_their_time_on_request() {
     let output = said(Setup::two().command_line("loglvl=all"));
-    assert!(output.contains("(XEN) Timeline: domains built"), "{output}");
+    assert!(
+        output.contains("(XEN) Timeline: domains set up"),
+        "{output}"
+    );
     assert!(output.contains("ms since power-on"), "{output}");
 }
 
@@ -305,6 +308,7 @@ fn damaged_packed_kernels_are_refused() {
             "{why}: {output}"
         );
         assert_eq!(bench.hvc((2, 0), psci::VERSION, [0; 3]), 0x1_0001);
+        bench.settle();
         assert_given_back(&bench, 1);
     }
 }
@@ -400,15 +404,12 @@ fn fragmented_ram_is_put_together() {
     // Reserved pages leave pieces smaller than the guest.
     let mut setup = Setup::with(vec![small(1, 1).cells("memory", &[0, 40 << 10])]);
     setup.parts.ram_bytes = 64 << 20;
-    let (machine, start) =
-        setup.power_on_reserving(&[(0x4100_0000, 0x1000), (0x4280_0000, 0x1000)]);
-    let mut start = start;
-    let early = boot::prepare(&mut start);
-    let ready = boot::build_system(early, start.token());
-    let output = machine.take_output();
+    let start = setup.power_on_reserving(&[(0x4100_0000, 0x1000), (0x4280_0000, 0x1000)]);
+    let mut bench = Bench::of(fill(build(start)));
+    let output = bench.output();
     assert!(output.contains("d1: 1 vCPUs, 40 MiB"), "{output}");
-    let domain = &ready.system.domains[0];
-    let life = domain.control.lock(start.token());
+    let token = &mut bench.machine.token();
+    let life = bench.domain(1).control.lock(token);
     let banks: Vec<Range> = life
         .memory
         .as_ref()

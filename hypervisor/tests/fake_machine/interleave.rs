@@ -136,7 +136,10 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new(setup: Setup) -> Self {
-        let (machine, system) = setup.start();
+        Self::of(setup.start())
+    }
+
+    pub(crate) fn of((machine, system): (Machine, &'static System)) -> Self {
         let workers = [0, 1].map(|number| Worker::new(&machine, system, number));
         Self {
             machine,
@@ -161,7 +164,7 @@ impl Pair {
             let pending = [0, 1]
                 .iter()
                 .any(|cpu| self.machine.has_pending(abi::CpuId(*cpu)));
-            quiet = if busy || pending || self.system.has_reclaims() {
+            quiet = if busy || pending || self.system.has_chores() {
                 0
             } else {
                 quiet + 1

@@ -13,6 +13,7 @@ mod event_limits;
 mod event_lives;
 mod event_races;
 mod gic_pages;
+mod filling;
 mod grant_races;
 mod guest_copies;
 mod hypercalls;

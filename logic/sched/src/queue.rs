@@ -193,6 +193,15 @@ impl<const N: usize> RunQueue<N> {
         }
     }
 
+    /// Nobody runs from `now` on until the next [`pick`](Self::pick), as the CPU does something else:
+    /// nobody is charged for it.
+    pub fn pause(&mut self, now: u64) {
+        self.account(now);
+        self.running = None;
+        self.slice_end = NO_END;
+        self.pending = Pending::Nothing;
+    }
+
     /// Charges the running one up to `now`.
     pub fn account(&mut self, now: u64) {
         let elapsed = now.saturating_sub(self.charged);
