@@ -20,9 +20,10 @@ use super::Memory;
 /// Bytes copied in one go: some 11,000 instructions.
 pub const COPY_BYTES: usize = 64 << 10;
 
-/// Packed bytes read, and bytes unpacked, in one go at most: some 30 instructions for each byte that
-/// comes out, and there are three of them for each that goes in.
-const PACKED_PIECE: usize = 160;
+/// Packed bytes read, and bytes unpacked, in one go at most: some 15,000 instructions, as there are 30
+/// for each byte that comes out, and two or three of them for each that goes in. Where the stream has new
+/// Huffman tables it is up to 140,000, as the library makes them in one go.
+const PACKED_PIECE: usize = 192;
 const UNPACKED_PIECE: usize = 1 << 10;
 
 /// As far as a packed stream refers back to what came out of it (RFC 1951, 3.2.5).
@@ -170,7 +171,7 @@ struct Gunzip {
     read: usize,
     /// One, or none before it could be allocated.
     decoder: Vec<DecompressorOxide>,
-    /// What came out last, up to `filled`.
+    /// What came out last, up to `filled`. Never grows beyond [`WINDOW`], for which there is room.
     window: Vec<u8>,
     filled: usize,
     /// Bytes that are to come out still.
@@ -191,7 +192,6 @@ impl Gunzip {
             return Err(String::from("no memory to unpack its kernel"));
         }
         decoder.push(DecompressorOxide::new());
-        window.resize(WINDOW, 0);
         Ok(Self {
             read: module.len() - stream.len(),
             decoder,
@@ -219,6 +219,10 @@ impl Gunzip {
             None => rest,
         };
         let begin = self.filled;
+        if self.window.len() < begin + UNPACKED_PIECE {
+            // Within what was reserved, and once for each byte.
+            self.window.resize(begin + UNPACKED_PIECE, 0);
+        }
         let decoder = self.decoder.first_mut().ok_or_else(damaged)?;
         let window = self.window.get_mut(..begin + UNPACKED_PIECE);
         let window = window.ok_or_else(damaged)?;
