@@ -256,6 +256,13 @@ fn next_after(choose: Choose) -> Next {
     }
 }
 
+/// Fills the empty list registers of a vCPU that was just loaded, if it has one private interrupt or none.
+/// Whether that is done.
+#[inline]
+pub(super) fn load_sole(system: &System, devices: &mut Emulated, vcpu: VcpuId) -> bool {
+    devices.vgic.load_sole(vcpu, &InCpu(&system.gic))
+}
+
 /// Takes the state of the resident vCPU's list registers into the model.
 #[inline]
 pub(super) fn read_back(system: &System, devices: &mut Emulated, vcpu: VcpuId) -> Effect {

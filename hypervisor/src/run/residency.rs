@@ -5,14 +5,14 @@
 
 use machine::atomic::{Ordering, fence};
 
-use abi::VcpuId;
 use abi::vcpu::runstate::{RUNNABLE, RUNNING};
+use abi::{VcpuId, VcpuSet};
 use machine::gic::{Active, Underflow};
 use machine::lock::{Control, Token};
 use machine::timer;
 use sched::VcpuKey;
 
-use super::list_registers::{read_back, write_out};
+use super::list_registers::{load_sole, read_back, write_out};
 use super::{Cpu, Deadline, Next, Resident};
 use crate::arch::arm64::sysreg;
 use crate::domain::Domain;
@@ -114,8 +114,13 @@ impl Cpu<'_> {
         fence(Ordering::SeqCst);
         let (wake, in_flight) = {
             let mut devices = domain.devices.lock(&mut self.token);
-            // Who left emptied all that it had used, as the CPU did when it came up.
-            let wake = write_out(self.system, self.shared.id, &mut devices, vcpu, 0);
+            // Who left emptied all that it had used and set no notification, as the CPU did when it came
+            // up.
+            let wake = if load_sole(self.system, &mut devices, vcpu) {
+                VcpuSet::EMPTY
+            } else {
+                write_out(self.system, self.shared.id, &mut devices, vcpu, 0)
+            };
             (wake, devices.vgic.timer_in_flight(vcpu))
         };
         if in_flight {

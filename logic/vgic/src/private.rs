@@ -60,6 +60,9 @@ impl VcpuState {
         read: &impl Fn(u8) -> ListRegister,
     ) -> Synced {
         let mut seen = Seen::default();
+        if self.lists_none() {
+            return Synced::default();
+        }
         // Mostly only the first is in use.
         if self.used != 0 {
             self.look_at(0, read, &mut seen);
@@ -208,10 +211,16 @@ impl VcpuState {
         }
     }
 
-    /// Whether no list register holds anything, as far as is known, and nothing waits for one.
+    /// Whether no list register holds anything, as far as is known. (False where several were used.)
+    #[inline(always)]
+    pub(crate) fn lists_none(&self) -> bool {
+        self.used <= 1 && self.loaded[0] == NOTHING
+    }
+
+    /// As [`lists_none`](Self::lists_none), and nothing waits for one.
     #[inline(always)]
     pub(crate) fn lists_nothing(&self) -> bool {
-        self.used <= 1 && self.loaded[0] == NOTHING && !self.overflow
+        self.lists_none() && !self.overflow
     }
 
     /// The first of `capacity` list registers that holds nothing.

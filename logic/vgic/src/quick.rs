@@ -135,6 +135,33 @@ impl Vgic {
         }
     }
 
+    /// Fills the list registers of `vcpu`, which comes to a CPU where all of them are empty, if it has one
+    /// private interrupt for them or nothing: as [`flush`](Self::flush). Whether it is done; if not,
+    /// nothing is.
+    #[inline]
+    #[must_use]
+    pub fn load_sole(&mut self, vcpu: VcpuId, lrs: &impl ListRegisters) -> bool {
+        let short = self.version == Version::V3 && self.forwards();
+        let Some(state) = self.vcpu_mut(vcpu).filter(|_| short) else {
+            return false;
+        };
+        let bank = &state.private;
+        let (ready, others) = (bank.ready(), state.summary & !1);
+        if others | bank.active != 0 || state.overflow || state.asleep || state.timer.held {
+            return false;
+        }
+        if !ready.is_power_of_two() {
+            return ready == 0;
+        }
+        match state.list_alone(ready, lrs) {
+            Some(register) => {
+                lrs.write(0, register);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Private interrupts may have become pending on `vcpu`, which is resident, and nothing else has
     /// changed since its last flush: `sync`, and lists them.
     #[inline]

@@ -128,8 +128,15 @@ impl Vgic {
     }
 
     pub(crate) fn take_all_out(&mut self, vcpu: VcpuId) -> VcpuSet {
-        let used = self.vcpu(vcpu).map_or(0, |state| state.used);
         let mut wake = VcpuSet::EMPTY;
+        let used = match self.vcpu_mut(vcpu) {
+            Some(state) if !state.lists_none() => state.used,
+            Some(state) => {
+                state.used = 0;
+                return wake;
+            }
+            None => return wake,
+        };
         for slot in 0..usize::from(used) {
             wake = wake.union(self.take_out(vcpu, slot));
         }
@@ -216,14 +223,20 @@ impl Vgic {
         let Some(state) = self.vcpu(vcpu) else {
             return false;
         };
-        self.forwards()
-            && each_bit(state.summary).any(|word_bit| {
-                let word = index(word_bit);
-                self.bank(vcpu, word).is_some_and(|bank| {
-                    let elsewhere = bank.listed & !state.owned(word);
-                    bank.ready() & state.routed(word) & !elsewhere != 0
-                })
-            })
+        // Mostly it has nothing to do with shared ones.
+        let shared = state.summary & !1;
+        let some = state.private.ready() != 0
+            || (shared != 0 && each_bit(shared).any(|bit| self.has_of_word(vcpu, index(bit))));
+        some && self.forwards()
+    }
+
+    #[inline(never)]
+    fn has_of_word(&self, vcpu: VcpuId, word: usize) -> bool {
+        let (Some(state), Some(bank)) = (self.vcpu(vcpu), self.bank(vcpu, word)) else {
+            return false;
+        };
+        let elsewhere = bank.listed & !state.owned(word);
+        bank.ready() & state.routed(word) & !elsewhere != 0
     }
 
     /// `vcpu` is turned on (PSCI `CPU_ON`): its private interrupts lose their pending and active

@@ -55,44 +55,45 @@ const SINGLE_STEP: u64 = 1 << 21;
 const SCTLR_START: u64 = 0x00c5_0078;
 
 macro_rules! el1_registers {
-    ($($field:ident = $name:literal),* $(,)?) => {
+    ($([$first:ident = $first_name:literal, $second:ident = $second_name:literal])*
+     $last:ident = $last_name:literal) => {
         #[derive(Default)]
         #[repr(C)]
-        struct El1 { $($field: u64),* }
+        struct El1 { $($first: u64, $second: u64,)* $last: u64 }
 
         impl El1 {
-            fn save(&mut self) { $(self.$field = read!($name);)* }
-            fn load(&self) { $(write!($name, self.$field);)* }
+            // Two at a time, which are stored and loaded by one instruction.
+            fn save(&mut self) {
+                $((self.$first, self.$second) = (read!($first_name), read!($second_name));)*
+                self.$last = read!($last_name);
+            }
+
+            fn load(&self) {
+                $(
+                    let (first, second) = (self.$first, self.$second);
+                    write!($first_name, first);
+                    write!($second_name, second);
+                )*
+                write!($last_name, self.$last);
+            }
         }
     };
 }
 
 el1_registers! {
-    sp_el0 = "sp_el0",
-    sp_el1 = "sp_el1",
-    elr = "elr_el1",
-    spsr = "spsr_el1",
-    sctlr = "sctlr_el1",
-    cpacr = "cpacr_el1",
-    ttbr0 = "ttbr0_el1",
-    ttbr1 = "ttbr1_el1",
-    tcr = "tcr_el1",
-    esr = "esr_el1",
-    far = "far_el1",
-    afsr0 = "afsr0_el1",
-    afsr1 = "afsr1_el1",
-    mair = "mair_el1",
-    amair = "amair_el1",
-    vbar = "vbar_el1",
-    contextidr = "contextidr_el1",
-    tpidr_el0 = "tpidr_el0",
-    tpidrro_el0 = "tpidrro_el0",
-    tpidr_el1 = "tpidr_el1",
-    cntkctl = "cntkctl_el1",
-    par = "par_el1",
-    csselr = "csselr_el1",
-    cntv_cval = "cntv_cval_el0",
-    cntv_ctl = "cntv_ctl_el0",
+    [sp_el0 = "sp_el0", sp_el1 = "sp_el1"]
+    [elr = "elr_el1", spsr = "spsr_el1"]
+    [sctlr = "sctlr_el1", cpacr = "cpacr_el1"]
+    [ttbr0 = "ttbr0_el1", ttbr1 = "ttbr1_el1"]
+    [tcr = "tcr_el1", esr = "esr_el1"]
+    [far = "far_el1", afsr0 = "afsr0_el1"]
+    [afsr1 = "afsr1_el1", mair = "mair_el1"]
+    [amair = "amair_el1", vbar = "vbar_el1"]
+    [contextidr = "contextidr_el1", tpidr_el0 = "tpidr_el0"]
+    [tpidrro_el0 = "tpidrro_el0", tpidr_el1 = "tpidr_el1"]
+    [cntkctl = "cntkctl_el1", par = "par_el1"]
+    [csselr = "csselr_el1", cntv_cval = "cntv_cval_el0"]
+    cntv_ctl = "cntv_ctl_el0"
 }
 
 /// What an address translation of the resident guest's gives.

@@ -179,7 +179,9 @@ impl Hardware {
     pub(crate) fn schedule(&mut self, vcpu: VcpuId) {
         if !self.cpu(vcpu).resident {
             self.cpu(vcpu).resident = true;
-            self.flush(vcpu);
+            if self.ways == Ways::General || !self.load_sole(vcpu) {
+                self.flush(vcpu);
+            }
         }
     }
 

@@ -66,6 +66,22 @@ impl Hardware {
         }
     }
 
+    /// Loads a vCPU that comes to its CPU. False if that takes a flush.
+    pub(crate) fn load_sole(&mut self, vcpu: VcpuId) -> bool {
+        let cpu = &mut self.cpus[usize::from(vcpu.0)];
+        if !self
+            .vgic
+            .load_sole(vcpu, &InCpu(RefCell::new(&mut cpu.lrs)))
+        {
+            return false;
+        }
+        cpu.outdated = false;
+        cpu.anything = false;
+        assert_eq!(cpu.timer_active, self.vgic.timer_in_flight(vcpu));
+        self.check_loaded(vcpu);
+        true
+    }
+
     fn go_on(&mut self, vcpu: VcpuId, quick: Quick) {
         match quick {
             // Nothing was loaded, and the guest may have taken all that had room.
@@ -182,6 +198,13 @@ fn a_private_interrupt_is_listed_as_by_the_long_way() {
 }
 
 fn check_after(intid: IntId, listed: Option<IntId>, steps: u32) -> u32 {
+    let (vgic, lrs, flush_is_due) = after(intid, listed, steps);
+    let what = format!("{intid:?}, {listed:?}, {steps:#b}");
+    check_short(&vgic, &lrs, intid, flush_is_due, &what)
+}
+
+/// The state after some of [`BEFORE`], and whether that takes a flush.
+fn after(intid: IntId, listed: Option<IntId>, steps: u32) -> (Vgic, Vec<ListRegister>, bool) {
     let mut vgic = started(V3, 2, 32);
     for intid in [3, 5, 27, 30, 31, 33].map(IntId) {
         let _ = enable(&mut vgic, CPU0, intid);
@@ -198,8 +221,7 @@ fn check_after(intid: IntId, listed: Option<IntId>, steps: u32) -> u32 {
             flush_is_due |= n != RAISED && effect.wake.contains(CPU0);
         }
     }
-    let what = format!("{intid:?}, {listed:?}, {steps:#b}");
-    check_short(&vgic, &lrs, intid, flush_is_due, &what)
+    (vgic, lrs, flush_is_due)
 }
 
 fn check_short(
@@ -239,6 +261,33 @@ fn check_short(
         assert_eq!(quick, long, "{what}, {own}");
     }
     short
+}
+
+/// A vCPU that comes back to a CPU: likewise.
+#[test]
+fn a_vcpu_is_loaded_as_by_the_long_way() {
+    let mut done = 0;
+    for listed in [None, Some(IntId(3)), Some(IntId(5)), Some(TIMER)] {
+        for steps in 0..1u32 << BEFORE.len() {
+            let (mut vgic, lrs, _) = after(IntId(3), listed, steps);
+            let _ = vgic.sync(CPU0, &lrs);
+            let _ = vgic.unload(CPU0);
+            let (mut quick, mut lrs) = (vgic.clone(), vec![ListRegister::INVALID; 4]);
+            if !quick.load_sole(CPU0, &InCpu(RefCell::new(&mut lrs))) {
+                assert_eq!(quick, vgic, "{listed:?}, {steps:#b}");
+                continue;
+            }
+            done += 1;
+            let mut expected = vec![ListRegister::INVALID; 4];
+            let flushed = vgic.flush(CPU0, &mut expected);
+            assert!(flushed.wake.is_empty() && !flushed.more && !flushed.retire_timer);
+            assert_eq!(shown(&lrs), shown(&expected), "{listed:?}, {steps:#b}");
+            serve(&mut quick, &mut lrs);
+            serve(&mut vgic, &mut expected);
+            assert_eq!(quick, vgic, "{listed:?}, {steps:#b}");
+        }
+    }
+    assert!(done > 1000, "{done}");
 }
 
 /// What a guest sees of its list registers.

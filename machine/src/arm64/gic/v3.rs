@@ -303,16 +303,19 @@ impl GicV3 {
         let [a0, a1, a2, a3, b0, b1, b2, b3] = state.active_priorities;
         write!("S3_4_C12_C8_0", a0); // ICH_AP0R<n>_EL2
         write!("S3_4_C12_C9_0", b0); // ICH_AP1R<n>_EL2
-        if preemption_bits() >= 6 {
-            write!("S3_4_C12_C8_1", a1);
-            write!("S3_4_C12_C9_1", b1);
+        // Mostly 5, so that there is one of each.
+        match preemption_bits() {
+            0..=5 => return,
+            6 => {}
+            _ => {
+                write!("S3_4_C12_C8_2", a2);
+                write!("S3_4_C12_C8_3", a3);
+                write!("S3_4_C12_C9_2", b2);
+                write!("S3_4_C12_C9_3", b3);
+            }
         }
-        if preemption_bits() == 7 {
-            write!("S3_4_C12_C8_2", a2);
-            write!("S3_4_C12_C8_3", a3);
-            write!("S3_4_C12_C9_2", b2);
-            write!("S3_4_C12_C9_3", b3);
-        }
+        write!("S3_4_C12_C8_1", a1);
+        write!("S3_4_C12_C9_1", b1);
     }
 
     pub(super) fn save(&self, state: &mut CpuInterface) {
@@ -320,16 +323,18 @@ impl GicV3 {
         let saved = &mut state.active_priorities;
         saved[0] = read!("S3_4_C12_C8_0");
         saved[4] = read!("S3_4_C12_C9_0");
-        if preemption_bits() >= 6 {
-            saved[1] = read!("S3_4_C12_C8_1");
-            saved[5] = read!("S3_4_C12_C9_1");
+        match preemption_bits() {
+            0..=5 => return,
+            6 => {}
+            _ => {
+                saved[2] = read!("S3_4_C12_C8_2");
+                saved[3] = read!("S3_4_C12_C8_3");
+                saved[6] = read!("S3_4_C12_C9_2");
+                saved[7] = read!("S3_4_C12_C9_3");
+            }
         }
-        if preemption_bits() == 7 {
-            saved[2] = read!("S3_4_C12_C8_2");
-            saved[3] = read!("S3_4_C12_C8_3");
-            saved[6] = read!("S3_4_C12_C9_2");
-            saved[7] = read!("S3_4_C12_C9_3");
-        }
+        saved[1] = read!("S3_4_C12_C8_1");
+        saved[5] = read!("S3_4_C12_C9_1");
     }
 }
 
