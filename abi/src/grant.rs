@@ -1,7 +1,7 @@
 //! Grant tables, version 1 (public/grant_table.h).
 
 use crate::DomId;
-use crate::wire::wire;
+use crate::wire::{Field, wire};
 
 /// Sub-operations of `grant_table_op`, `GNTTABOP_*`. Each takes an array of its structure.
 pub mod op {
@@ -239,11 +239,14 @@ wire! {
     }
 }
 
-impl crate::wire::Field for CopyEnd {
+impl Field for CopyEnd {
+    // Field by field, and not as an array of bytes in between.
     fn get(bytes: &[u8], offset: usize) -> Self {
-        let mut raw = [0; Self::SIZE];
-        raw.copy_from_slice(&bytes[offset..offset + Self::SIZE]);
-        Self::from_bytes(&raw)
+        Self {
+            place: Field::get(bytes, offset),
+            domid: Field::get(bytes, offset + 8),
+            offset: Field::get(bytes, offset + 10),
+        }
     }
     fn put(self, bytes: &mut [u8], offset: usize) {
         self.place.put(bytes, offset);

@@ -45,19 +45,16 @@ pub fn unpin(cpu: &mut Cpu<'_>, pin: Pin) {
     let Some(domain) = cpu.system.domain(pin.granter()) else {
         return;
     };
-    let page = {
+    {
         let mut guard = domain.control.lock(&mut cpu.token);
         let life = &mut *guard;
-        let page = life.grants.unpin(pin).ok().flatten();
-        if let (Some(page), Some(memory)) = (&page, &mut life.memory) {
-            memory.take_back(page);
+        // The page is given up before the lock is, with which the domain looks whether it can be taken
+        // back. That it is of a bank, which is there as long, keeps this from being the RAM's end.
+        if let (Some(page), Some(memory)) =
+            (life.grants.unpin(pin).ok().flatten(), &mut life.memory)
+        {
+            memory.take_back(&page);
         }
-        page
-    };
-    // The page is given up before the domain looks whether it can be taken back.
-    drop(page);
-    {
-        let mut life = domain.control.lock(&mut cpu.token);
         if !matches!(life.reclaim, Progress::Held) || life.grants.pinned() != 0 {
             return;
         }

@@ -8,7 +8,7 @@ use stage2::Attributes;
 
 use super::Page;
 use super::lent::Left;
-use super::memory::{At, Memory};
+use super::memory::{At, Memory, address_of};
 
 impl Memory {
     /// Takes the RAM at `gfn` from the guest; `false` if none of its own is there.
@@ -39,13 +39,25 @@ impl Memory {
     /// The RAM at `gfn`, which another domain is about to use; `None` if none of the domain's own is
     /// there, or its uses cannot be counted.
     pub fn lend(&mut self, gfn: Gfn) -> Option<Page> {
+        // Where all is mapped as at first there is RAM.
+        let (bank, number) = match self.find_plain(address_of(gfn)?) {
+            Some((bank, offset, _)) => (bank, offset / PAGE_SIZE),
+            None => self.lendable(gfn)?,
+        };
+        let bank = self.banks.get_mut(bank)?;
+        bank.lent
+            .begin(number)
+            .then(|| Page::new(&bank.extent, number * PAGE_SIZE))
+    }
+
+    /// A bank and the number of the page in it that is mapped at `gfn`.
+    #[inline(never)]
+    fn lendable(&mut self, gfn: Gfn) -> Option<(usize, u64)> {
         if self.own_page_at(gfn).is_some() {
             return None;
         }
         let page = self.page(gfn)?;
-        let (bank, number) = self.bank_page(page.address())?;
-        let counted = self.banks.get_mut(bank)?.lent.begin(number);
-        counted.then_some(page)
+        self.bank_page(page.address())
     }
 
     /// A use that began with [`Memory::lend`] has ended.

@@ -243,7 +243,7 @@ impl Memory {
 
     /// In a block that is mapped as at first: which bank, the offset in it, and how many bytes follow.
     #[inline]
-    fn find_plain(&self, address: u64) -> Option<(usize, u64, u64)> {
+    pub(super) fn find_plain(&self, address: u64) -> Option<(usize, u64, u64)> {
         self.banks.iter().enumerate().find_map(|(index, bank)| {
             let offset = bank.offset(address)?;
             let in_block = BLOCK - address % BLOCK;

@@ -4,6 +4,8 @@
 //! or written. After some entries the instruction is executed again with the rest of the array in its
 //! arguments.
 
+use core::mem::offset_of;
+
 use ::grant::{
     Access, CopyPlace, CopyRequest, Handle, MapRequest, Mapping, Pin, UnmapRequest, VERSION,
     set_version,
@@ -18,7 +20,7 @@ use super::add_to_physmap::grow_to;
 use super::memory_op::replaced;
 use super::{DONE, Outcome, Result, argument, own, own_by_id, ready};
 use crate::domain::memory::At;
-use crate::domain::{Life, Page};
+use crate::domain::{Domain, Life, Page};
 use crate::run::Cpu;
 use crate::{grants, guest_memory};
 
@@ -181,10 +183,20 @@ fn place(
 }
 
 fn unmap(cpu: &mut Cpu<'_>, at: u64) -> core::result::Result<(), Errno> {
-    let mut entry = Unmap::from_bytes(&argument(cpu, at)?);
+    let entry = Unmap::from_bytes(&argument(cpu, at)?);
     let result = unmap_one(cpu, UnmapRequest::parse(&entry));
-    entry.status = status_of(&result);
-    guest_memory::write(cpu, at, &entry.to_bytes())
+    tell(cpu, at, offset_of!(Unmap, status), &result)
+}
+
+/// Tells the guest how an entry went, and writes no more of it: its status is at `offset`.
+fn tell<T>(
+    cpu: &mut Cpu<'_>,
+    entry: u64,
+    offset: usize,
+    result: &core::result::Result<T, GrantStatus>,
+) -> core::result::Result<(), Errno> {
+    let at = entry.checked_add(offset as u64).ok_or(Errno::Fault)?;
+    guest_memory::write(cpu, at, &status_of(result).to_le_bytes())
 }
 
 fn unmap_one(cpu: &mut Cpu<'_>, request: UnmapRequest) -> core::result::Result<(), GrantStatus> {
@@ -219,19 +231,20 @@ fn take_out(life: &mut Life, gfn: Gfn) -> core::result::Result<(), GrantStatus> 
 }
 
 fn copy(cpu: &mut Cpu<'_>, at: u64) -> core::result::Result<(), Errno> {
-    let mut entry = Copy::from_bytes(&argument(cpu, at)?);
+    let entry = Copy::from_bytes(&argument(cpu, at)?);
     let result = match &CopyRequest::parse(&entry) {
         Ok(Some(request)) => copy_one(cpu, request),
         Ok(None) => Ok(()),
         Err(status) => Err(*status),
     };
-    entry.status = status_of(&result);
-    guest_memory::write(cpu, at, &entry.to_bytes())
+    tell(cpu, at, offset_of!(Copy, status), &result)
 }
 
 fn copy_one(cpu: &mut Cpu<'_>, request: &CopyRequest) -> core::result::Result<(), GrantStatus> {
-    let (source, source_pin) = hold(cpu, request.source, Access::Read)?;
-    let result = hold(cpu, request.dest, Access::Write).and_then(|(dest, dest_pin)| {
+    let domain = own(cpu).map_err(|_| GrantStatus::GeneralError)?;
+    let (source, source_pin) = hold(cpu, domain, request.source, Access::Read)?;
+    let dest = hold(cpu, domain, request.dest, Access::Write);
+    let result = dest.and_then(|(dest, dest_pin)| {
         let copied = move_bytes(&source, &dest, request);
         drop(dest);
         dest_pin.into_iter().for_each(|pin| grants::unpin(cpu, pin));
@@ -245,17 +258,17 @@ fn copy_one(cpu: &mut Cpu<'_>, request: &CopyRequest) -> core::result::Result<()
 }
 
 /// The page of one side, held while it is copied.
+#[inline]
 fn hold(
     cpu: &mut Cpu<'_>,
+    domain: &Domain,
     place: CopyPlace,
     access: Access,
 ) -> core::result::Result<(Page, Option<Pin>), GrantStatus> {
-    let domain = own(cpu).map_err(|_| GrantStatus::GeneralError)?;
     match place {
         CopyPlace::Own(gfn) => {
-            let mut life = domain.control.lock(&mut cpu.token);
-            let page = life.memory.as_mut().and_then(|memory| memory.page(gfn));
-            page.map(|page| (page, None)).ok_or(GrantStatus::BadPage)
+            let page = hold_own(cpu, domain, gfn).ok_or(GrantStatus::BadPage)?;
+            Ok((page, None))
         }
         CopyPlace::Granted { granter, gref } => {
             // As on Xen, a copy takes `DOMID_SELF` for the caller, a mapping does not.
@@ -264,10 +277,28 @@ fn hold(
             } else {
                 granter
             };
-            let (pin, page) = grants::pin(cpu, granter, gref, domain.id, access, Page::clone)?;
+            let (page, pin) = hold_granted(cpu, granter, gref, domain.id, access)?;
             Ok((page, Some(pin)))
         }
     }
+}
+
+#[inline(never)]
+fn hold_granted(
+    cpu: &mut Cpu<'_>,
+    granter: DomId,
+    gref: u32,
+    user: DomId,
+    access: Access,
+) -> core::result::Result<(Page, Pin), GrantStatus> {
+    let (pin, page) = grants::pin(cpu, granter, gref, user, access, Page::clone)?;
+    Ok((page, pin))
+}
+
+#[inline(never)]
+fn hold_own(cpu: &mut Cpu<'_>, domain: &Domain, gfn: Gfn) -> Option<Page> {
+    let mut life = domain.control.lock(&mut cpu.token);
+    life.memory.as_mut()?.page(gfn)
 }
 
 fn move_bytes(
