@@ -161,7 +161,7 @@ fn timeline(text: &str) -> Option<Vec<(f64, String)>> {
             "first line",
         ),
         (at("*** LOADING DOMU"), "domains being built"),
-        (at("*** Serial input"), "domains built"),
+        (at("*** Serial input"), "domains built, or set up"),
         (Some(first_ns), "first guest runs"),
         (Some(last_ns), "last guest runs"),
     ];
