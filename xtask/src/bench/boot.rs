@@ -33,7 +33,7 @@ use crate::{
 const STUCK: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 6;
 /// How often a machine of several CPUs is nudged, and the longest wait for output.
-const BEAT: Duration = Duration::from_millis(50);
+pub(super) const BEAT: Duration = Duration::from_millis(50);
 /// What either hypervisor says when it stops for good.
 const PANIC: &str = "Panic on CPU";
 /// Lines of a failed boot's output that are shown.
@@ -110,9 +110,7 @@ impl Boot<'_> {
         });
         if let Some(path) = &monitor {
             let _ = fs::remove_file(path);
-            let path = path.display().to_string().replace(',', ",,");
-            let socket = format!("unix:{path},server=on,wait=off");
-            start.extra.extend(["-monitor".into(), socket]);
+            start.extra.extend(monitor_options(path));
         }
         fs::write(
             folder.join("qemu.sh"),
@@ -256,8 +254,15 @@ impl Heard {
     }
 }
 
+/// The options for a monitor that [`nudge`] reaches.
+pub(super) fn monitor_options(path: &Path) -> [String; 2] {
+    let path = path.display().to_string().replace(',', ",,");
+    let socket = format!("unix:{path},server=on,wait=off");
+    ["-monitor".into(), socket]
+}
+
 /// Has the emulator go on with the next CPU; the monitor may not be there yet.
-fn nudge(line: &mut Option<UnixStream>, path: &Path) {
+pub(super) fn nudge(line: &mut Option<UnixStream>, path: &Path) {
     if line.is_none() {
         *line = UnixStream::connect(path).ok();
         if let Some(line) = line {

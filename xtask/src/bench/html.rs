@@ -61,21 +61,31 @@ fn chart(report: &Report, name: &str) -> String {
         }
         "scaling" => scaling_chart(report),
         "exits" => {
-            let (xen, ours) = (
-                report.xen.as_ref().and_then(|xen| xen.exits.as_ref()),
-                &report.euxenite.exits,
-            );
-            let Some(ours) = ours else {
-                return String::new();
-            };
-            let bars: Vec<_> = exits::causes(xen, ours)
-                .into_iter()
-                .map(|cause| {
-                    let theirs = xen.map_or(0, |xen| xen.of(cause));
-                    (cause.to_owned(), theirs as f64, ours.of(cause) as f64)
+            let all = report.exits();
+            let bars: Vec<_> = all
+                .iter()
+                .map(|one| {
+                    let theirs = one.xen.map_or(0, exits::Exits::total);
+                    let ours = one.euxenite.total();
+                    (one.setup.to_owned(), theirs as f64, ours as f64)
                 })
                 .collect();
             svg::pairs(&bars)
+        }
+        "exit-causes" => {
+            let all = exits::with_causes(&report.exits());
+            let charts = all.iter().map(|one| {
+                let bars: Vec<_> = exits::causes(&[*one])
+                    .into_iter()
+                    .map(|cause| {
+                        let theirs = one.xen.map_or(0, |xen| xen.of(cause));
+                        let ours = one.euxenite.of(cause);
+                        (cause.to_owned(), theirs as f64, ours as f64)
+                    })
+                    .collect();
+                format!("<h3>{}</h3>{}", svg::escaped(one.setup), svg::pairs(&bars))
+            });
+            charts.collect()
         }
         "el2-linux" => histogram(report.el2.as_ref().map(|el2| &el2.linux[..])),
         "el2-crowd" => histogram(report.el2.as_ref().map(|el2| &el2.crowd[..])),

@@ -34,7 +34,7 @@ use crate::{
 use el2_time::Times;
 pub(crate) use gate::replaced;
 
-use exits::Exits;
+use exits::Counted;
 use lines::Figure;
 use scaling::Curve;
 use startup::Measured;
@@ -150,7 +150,7 @@ struct Sheet {
     figures: Vec<Figure>,
     startup: Option<Measured>,
     curves: Vec<Curve>,
-    exits: Option<Exits>,
+    exits: Vec<Counted>,
 }
 
 /// Both hypervisors' sheets; without Xen its is `None`.
@@ -246,7 +246,7 @@ impl Subject {
                 Part::Exits => {
                     sheet.exits = exits::measure(paths, self)
                         .map_err(|error| told("exits", error))
-                        .ok();
+                        .unwrap_or_default();
                 }
             }
         }
@@ -302,6 +302,12 @@ impl Report {
         })
     }
 
+    /// The exits of both.
+    fn exits(&self) -> Vec<exits::Both<'_>> {
+        let theirs = self.xen.as_ref().map_or(&[][..], |xen| &xen.exits);
+        exits::join(theirs, &self.euxenite.exits)
+    }
+
     /// The tables that there are: title, name in the document, text.
     fn sections(&self) -> Vec<(&'static str, &'static str, String)> {
         let xen = self.xen.as_ref();
@@ -323,9 +329,11 @@ impl Report {
             let text = ports::markdown(&self.ports);
             sections.push(("Bound ports", "ports", text));
         }
-        if let Some(ours) = &self.euxenite.exits {
-            let theirs = xen.and_then(|xen| xen.exits.as_ref());
-            sections.push(("Exits", "exits", exits::markdown(theirs, ours)));
+        let counted = self.exits();
+        if !counted.is_empty() {
+            sections.push(("Exits of a Linux guest", "exits", exits::totals(&counted)));
+            let text = exits::by_cause(&exits::with_causes(&counted));
+            sections.push(("Exits by cause", "exit-causes", text));
         }
         if let Some(el2) = &self.el2 {
             let text = el2_time::markdown(&el2.linux);
