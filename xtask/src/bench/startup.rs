@@ -180,6 +180,27 @@ fn stamp(line: &str) -> Option<(f64, &str)> {
     Some((seconds.trim().parse::<f64>().ok()? * 1e9, text))
 }
 
+/// Of each shape, nanoseconds to the last guest's first instruction: Xen's where it was measured, Euxenite's.
+pub(crate) fn last_guests(
+    xen: Option<&Measured>,
+    euxenite: &Measured,
+) -> Vec<(String, Option<f64>, f64)> {
+    let theirs = |shape| xen?.starts.iter().find(|one| one.shape == shape);
+    let starts = euxenite.starts.iter();
+    starts
+        .map(|one| {
+            let theirs = theirs(one.shape).map(|theirs| theirs.last_ns);
+            (shown(one.shape), theirs, one.last_ns)
+        })
+        .collect()
+}
+
+/// A shape in words.
+fn shown((guests, vcpus, memory_mib): Shape) -> String {
+    let plural = if vcpus == 1 { "" } else { "s" };
+    format!("{guests} of {memory_mib} MiB, {vcpus} vCPU{plural}")
+}
+
 /// Start-up as a table in Markdown: million instructions.
 pub(crate) fn startup_table(xen: Option<&Measured>, euxenite: &Measured) -> String {
     let mut text = String::from(
@@ -189,11 +210,10 @@ pub(crate) fn startup_table(xen: Option<&Measured>, euxenite: &Measured) -> Stri
     let millions = |ns: Option<f64>| ns.map_or("-".into(), |ns| format!("{:.1}", ns / 1e6));
     for ours in &euxenite.starts {
         let theirs = xen.and_then(|xen| xen.starts.iter().find(|one| one.shape == ours.shape));
-        let (guests, vcpus, memory_mib) = ours.shape;
         let ratio = theirs.map(|theirs| ours.last_ns / theirs.last_ns);
         text.push_str(&format!(
-            "| {guests} of {memory_mib} MiB, {vcpus} vCPU{} | {} | {} | {} | {} | {} |\n",
-            if vcpus == 1 { "" } else { "s" },
+            "| {} | {} | {} | {} | {} | {} |\n",
+            shown(ours.shape),
             millions(theirs.map(|one| one.first_ns)),
             millions(theirs.map(|one| one.last_ns)),
             millions(Some(ours.first_ns)),

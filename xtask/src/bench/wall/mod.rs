@@ -16,7 +16,7 @@ use anyhow::{Result, ensure};
 use super::Subject;
 use crate::{paths::Paths, toolchain::Toolchain};
 
-pub(crate) use pairs::{Pairs, markdown};
+pub(crate) use pairs::{Pairs, Spread, markdown};
 
 /// How often a run that failed is done again.
 const REPEATS: u32 = 2;
