@@ -119,7 +119,8 @@ fn nothing_there(
     abort: &DataAbort,
     transfer: Transfer,
 ) -> Next {
-    if is_settled(cpu, abort) {
+    // What was missing may be there by now.
+    if guest_memory::is_mapped(cpu, abort.address, Need::Mapping) {
         return Next::Run;
     }
     if domain.map.unmapped == Unmapped::ReadsOnes {

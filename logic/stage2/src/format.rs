@@ -113,6 +113,12 @@ impl Format {
         }
     }
 
+    /// The bits of `address` that this format has.
+    #[inline]
+    pub(crate) const fn within(self, address: u64) -> u64 {
+        address & (1_u64 << (self.ipa_bits & 63)).wrapping_sub(1)
+    }
+
     /// Every address of this format.
     pub fn address_space(self) -> Range {
         Range::new(0, 1 << self.ipa_bits).unwrap_or_default()

@@ -214,8 +214,8 @@ impl Stage2 {
         let mut level = self.format.start_level();
         let mut shift = level_shift(level);
         // The root may have several pages.
-        let root_index = (address >> shift) as usize & self.format.root_entries().wrapping_sub(1);
-        let (mut table, mut index) = slot(self.root, root_index);
+        let root_index = self.format.within(address) >> shift;
+        let (mut table, mut index) = slot(self.root, root_index as usize);
         loop {
             let descriptor = mem.read(table, index);
             match descriptor::decode(descriptor, level) {
