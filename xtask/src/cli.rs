@@ -156,17 +156,18 @@ struct BenchOptions {
     /// Do not measure Xen
     #[arg(long)]
     euxenite_only: bool,
-    /// An image of Euxenite to measure instead of building one
+    /// An image of Euxenite to measure instead of building one; for el2-time only where that is the only
+    /// part, as it has to be one that counts
     #[arg(long, value_name = "PATH")]
     image: Option<PathBuf>,
-    /// What to measure, separated by commas; without it the operations, nothing but the runs with
-    /// --wall-clock, all with --html
+    /// What to measure, separated by commas; if not given: all with --html, nothing but the timed runs
+    /// with --wall-clock, else the operations. --only, --twice and --check always measure these
     #[arg(long, value_name = "PARTS", value_enum, value_delimiter = ',')]
     parts: Vec<bench::Part>,
     /// Measure all parts
     #[arg(long, conflicts_with = "parts")]
     all: bool,
-    /// Time a start, and a Linux guest with loads in it, under both in turn, so many pairs of runs
+    /// Time a start, and a Linux guest with loads in it, under both in turn: so many pairs of runs
     #[arg(
         long,
         value_name = "PAIRS",
@@ -180,7 +181,8 @@ struct BenchOptions {
     /// Write what is measured into one page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write the figures into docs/benchmarks.md; with --euxenite-only, ours of the operations
+    /// Write the figures into docs/benchmarks.md; with --euxenite-only, ours beside Xen's of before for the
+    /// operations, and the tables that are of Euxenite alone
     #[arg(long, conflicts_with_all = ["only", "check"])]
     update: bool,
     /// Fail if a figure is more than 3 % worse than in docs/benchmarks.md
@@ -213,13 +215,17 @@ impl ConformOptions {
 
 impl BenchOptions {
     fn chosen_parts(&self) -> Vec<bench::Part> {
-        if self.all || (self.html.is_some() && self.parts.is_empty()) {
+        let needs_operations = self.check || self.twice || self.only.is_some();
+        let mut parts = if self.all || (self.html.is_some() && self.parts.is_empty()) {
             bench::Part::value_variants().to_vec()
-        } else if self.parts.is_empty() && self.wall_clock == 0 {
-            vec![bench::Part::Operations]
         } else {
             self.parts.clone()
+        };
+        let nothing_else = parts.is_empty() && self.wall_clock == 0;
+        if (nothing_else || needs_operations) && !parts.contains(&bench::Part::Operations) {
+            parts.insert(0, bench::Part::Operations);
         }
+        parts
     }
 
     fn plan(self) -> bench::Plan {
@@ -392,5 +398,37 @@ impl RunOptions {
             edits,
             qemu_args: self.qemu,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bench::Part;
+
+    use super::*;
+
+    fn parts(arguments: &str) -> Vec<Part> {
+        let words = ["xtask", "bench"]
+            .into_iter()
+            .chain(arguments.split_whitespace());
+        let Task::Bench(options) = Cli::try_parse_from(words).unwrap().task else {
+            panic!("not bench");
+        };
+        options.plan().parts
+    }
+
+    #[test]
+    fn parts_follow_from_what_is_asked_for() {
+        assert_eq!(parts(""), [Part::Operations]);
+        assert_eq!(parts("--parts exits"), [Part::Exits]);
+        assert_eq!(parts("--wall-clock 2"), []);
+        assert_eq!(parts("--wall-clock 2 --update"), []);
+        assert_eq!(parts("--wall-clock 2 --only timer"), [Part::Operations]);
+        assert_eq!(
+            parts("--parts exits --check"),
+            [Part::Operations, Part::Exits]
+        );
+        assert_eq!(parts("--html x"), parts("--all"));
+        assert_eq!(parts("--html x --parts exits"), [Part::Exits]);
     }
 }

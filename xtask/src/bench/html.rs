@@ -16,7 +16,7 @@ div{overflow-x:auto}nav a{margin-right:1em}\
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}\
 td,th{padding:.15rem .6rem;border-bottom:1px solid #8884;text-align:right}\
 td:first-child,th:first-child{text-align:left}\
-svg{width:100%;height:auto;font:11px system-ui,sans-serif;fill:currentColor}\
+svg{width:100%;height:auto;margin:.5rem 0 1rem;font:11px system-ui,sans-serif;fill:currentColor}\
 .a{fill:#c77d2e}.b{fill:#2f7fb8}.w{fill:#b8472f}.g{stroke:#8886;stroke-dasharray:3 3}\
 polyline{fill:none!important;stroke-width:1.5}polyline.a{stroke:#c77d2e}polyline.b{stroke:#2f7fb8}\
 .key b{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}";

@@ -374,7 +374,7 @@ fn finish(paths: &Paths, plan: &Plan, report: &Report) -> Result<bool> {
     }
     for (_, name, table) in report.sections() {
         let table = match (plan.extent, name) {
-            (Extent::Both, _) | (_, "ports") => table,
+            (Extent::Both, _) | (_, "ports" | "el2-linux" | "el2-crowd") => table,
             (_, "operations") => table::markdown(&table::with_xen_of(&report.rows, &committed)),
             // It compares both.
             _ => continue,

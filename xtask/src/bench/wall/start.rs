@@ -74,7 +74,7 @@ pub(super) fn measure(
         seconds: net.collect(),
     };
     let whole = Pairs {
-        name: "two guests of 256 MiB on one CPU to their first lines".into(),
+        name: "two guests of 256 MiB on one CPU".into(),
         unit,
         seconds,
     };
