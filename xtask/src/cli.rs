@@ -185,7 +185,7 @@ struct BenchOptions {
     /// operations, and the tables that are of Euxenite alone
     #[arg(long, conflicts_with_all = ["only", "check"])]
     update: bool,
-    /// Fail if a figure is more than 3 % worse than in docs/benchmarks.md
+    /// Fail if an operation's figure is more than 3 % worse than in docs/benchmarks.md
     #[arg(long, conflicts_with = "only")]
     check: bool,
 }

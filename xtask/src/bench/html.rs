@@ -69,7 +69,7 @@ fn what_is_shown(name: &str) -> &'static str {
         }
         "ports" => "Instructions of event channel operations with few and with many ports bound.",
         "exits" => "How often a Debian guest leaves for EL2 from power-on to its shell.",
-        "exit-causes" => "The same by cause.",
+        "exit-causes" => "How often it leaves, by cause.",
         "el2-linux" => {
             "How long Euxenite has the CPU in each exit of a Debian guest with one vCPU until its shell, \
              in ns. Chart: how many exits took less than the column's number of ns, and not less than \
@@ -90,7 +90,7 @@ fn what_is_shown(name: &str) -> &'static str {
 /// The chart of a section, if it has one.
 fn chart(report: &Report, name: &str) -> String {
     match name {
-        "operations" => {
+        "operations" if report.xen.is_some() => {
             let rows = report.rows.iter();
             let bars: Vec<_> = rows
                 .filter_map(|row| Some((row.name.clone(), row.ratio()?)))
