@@ -88,12 +88,12 @@ impl Machine {
                     self.said.add(at.as_secs_f64(), &bytes);
                     FAILURES.into_iter().find(|sign| self.said.count(sign) > 0)
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) => Some("it takes too long"),
+                Err(mpsc::RecvTimeoutError::Timeout) => Some("too long"),
                 Err(mpsc::RecvTimeoutError::Disconnected) => Some("the machine stopped"),
             };
             if let Some(why) = why {
                 bail!(
-                    "no `{wanted}` within {} s ({why}):\n{}",
+                    "no `{wanted}` ({why}; {} s are allowed):\n{}",
                     limit.as_secs(),
                     command::tail(&self.said.text(), SHOWN_LINES)
                 );
