@@ -17,6 +17,7 @@ use machine::lock::{Lock, Token, Unlocked};
 use machine::uart::{Kind, Uart};
 use machine::{BOOT_STACK_BYTES, Boot, Conduit};
 
+use crate::chores::Chores;
 use crate::console::{Console, Source, Style};
 use crate::domain::Domain;
 use crate::run;
@@ -339,13 +340,13 @@ fn assemble(
         cpus,
         alarm: Default::default(),
         unzeroed: AtomicU32::new(0),
-        fillings: AtomicU32::new(domains.len() as u32),
+        chores: Chores::filling(domains.len() as u32),
+        listing: Default::default(),
         unpacking_room: Claim::new(unpacking_room),
         alive: AtomicU32::new(domains.len() as u32),
         domains: domains.into_boxed_slice(),
         console: Lock::new(console),
         frames: Lock::new(frames),
-        reclaims: AtomicU32::new(0),
         trap_wait: early.spec.command_line.vwfi == domcfg::Vwfi::Trap,
     }
 }

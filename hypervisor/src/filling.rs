@@ -12,6 +12,7 @@ use ::console::Level;
 use lifecycle::Effects;
 use machine::timer;
 
+use crate::chores::Chore;
 use crate::console::Source;
 use crate::domain::Domain;
 use crate::domain::filling::{Filling, Over};
@@ -85,7 +86,7 @@ fn is_left_to_others(cpu: &Cpu<'_>) -> bool {
 /// none.
 pub fn piece(cpu: &mut Cpu<'_>) -> bool {
     let system = cpu.system;
-    if !system.is_filling() {
+    if !system.chores.has(Chore::Fill) {
         return false;
     }
     for domain in &system.domains {
@@ -150,7 +151,7 @@ fn end(cpu: &mut Cpu<'_>, domain: &Domain, filling: Filling, progress: Result<Pr
             reclaim::never_ran(cpu, domain);
         }
     }
-    if system.fillings.fetch_sub(1, Ordering::AcqRel) == 1 {
+    if system.chores.end(Chore::Fill) == 0 {
         give_unpacking_room_back(cpu, system);
     }
 }

@@ -5,6 +5,7 @@ use abi::grant::GrantStatus;
 use grant::{Access, Pin};
 use machine::atomic::Ordering;
 
+use crate::chores::Chore;
 use crate::domain::Page;
 use crate::reclaim::Progress;
 use crate::run::Cpu;
@@ -60,7 +61,7 @@ pub fn unpin(cpu: &mut Cpu<'_>, pin: Pin) {
         }
         life.reclaim = Progress::Zeroing(0);
     }
-    cpu.system.reclaims.fetch_add(1, Ordering::Release);
+    cpu.system.chores.begin(Chore::Reclaim);
     // Whoever idles can do it, and nobody knows of it yet.
     for other in &cpu.system.cpus {
         if other.online.load(Ordering::Relaxed) {

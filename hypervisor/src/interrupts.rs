@@ -79,10 +79,13 @@ fn typed(cpu: &mut Cpu<'_>, input: Input) -> Next {
             to: Target::Hypervisor,
             bytes,
         } => {
+            let mut next = Next::Run;
             for byte in bytes.as_bytes() {
-                keys::press(cpu, *byte);
+                if keys::press(cpu, *byte) == Next::Choose {
+                    next = Next::Choose;
+                }
             }
-            Next::Run
+            next
         }
         Input::Deliver {
             to: Target::Domain(id),

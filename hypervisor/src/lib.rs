@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod arch;
 pub mod boot;
+pub mod chores;
 pub mod console;
 pub mod domain;
 pub mod events;
@@ -18,6 +19,7 @@ pub mod guest_memory;
 pub mod hypercall;
 pub mod interrupts;
 pub mod keys;
+pub mod listing;
 pub mod mmio;
 pub mod reclaim;
 pub mod run;

@@ -14,6 +14,7 @@ use machine::heap::Arena;
 use machine::lock::{Control, Token, with_two};
 use stage2::{Progress as Step, Teardown};
 
+use crate::chores::Chore;
 use crate::console::Source;
 use crate::domain::{Domain, Life, Page};
 use crate::run::Cpu;
@@ -100,7 +101,7 @@ fn begin(cpu: &mut Cpu<'_>, domain: &Domain) {
             "All domains have ended. The keys still work: 'h' for help, 'R' to reboot.\n"
         ));
     }
-    cpu.system.reclaims.fetch_add(1, Ordering::Release);
+    cpu.system.chores.begin(Chore::Reclaim);
     // CPUs that idle with one of its vCPUs resident let go of it.
     for other in &cpu.system.cpus {
         if other.id != cpu.shared.id && other.online.load(Ordering::Relaxed) {
@@ -139,7 +140,7 @@ pub fn step(cpu: &mut Cpu<'_>) {
         match piece(cpu, domain) {
             Piece::More | Piece::Unpin(_) => return,
             Piece::Held => {
-                system.reclaims.fetch_sub(1, Ordering::Relaxed);
+                system.chores.end(Chore::Reclaim);
                 return;
             }
             Piece::GiveBack(extent) => return give_back(system, extent, cpu),
@@ -150,7 +151,7 @@ pub fn step(cpu: &mut Cpu<'_>) {
                     give_back(system, free, cpu);
                 }
                 let heap = before.saturating_sub(machine::heap::size_bytes());
-                system.reclaims.fetch_sub(1, Ordering::Relaxed);
+                system.chores.end(Chore::Reclaim);
                 let free = system.frames.lock(&mut cpu.token).free_bytes();
                 system.log(
                     &mut cpu.token,

@@ -18,12 +18,13 @@ use vgic::Effect;
 
 use crate::arch::arm64::identification::Identification;
 use crate::arch::arm64::{calls, sysreg};
+use crate::chores::Chore;
 use crate::console::{Admitted, Source};
 use crate::domain::{Domain, Life, Registers, Slot};
 use crate::guest_memory::{Need, Refused};
 use crate::statistics::Cause;
 use crate::system::{self, System};
-use crate::{filling, hypercall, interrupts, mmio, reclaim, watchdog, zeroing};
+use crate::{filling, hypercall, interrupts, listing, mmio, reclaim, watchdog, zeroing};
 
 mod deadline;
 mod life;
@@ -366,7 +367,7 @@ impl<'s> Cpu<'s> {
     /// Chooses whom to run, and makes it resident. `false` if nobody wants to run.
     #[inline(never)]
     pub fn choose(&mut self) -> bool {
-        if self.system.has_chores() && self.do_chores() {
+        if self.system.chores.is_any() && self.do_chores() {
             return false;
         }
         let (pick, waiting, sleepers) = {
@@ -392,7 +393,7 @@ impl<'s> Cpu<'s> {
         } else {
             pick.slice_end.into()
         };
-        if self.system.has_chores() {
+        if self.system.chores.is_any() {
             // A guest that has the CPU to itself must not keep an ended one's memory from coming back, nor
             // another from starting.
             let soon = timer::now().saturating_add(timer::frequency() / 1000);
@@ -409,18 +410,25 @@ impl<'s> Cpu<'s> {
         chosen
     }
 
-    /// Does a piece of what is to be done for domains that do not run. Whether that takes the place of
-    /// running a guest.
+    /// Does a piece of what is to be done for no guest that runs: one, as pieces are as long as an exit may
+    /// be. Whether that takes the place of running a guest.
     #[cold]
     fn do_chores(&mut self) -> bool {
-        if self.system.has_reclaims() {
+        let chores = &self.system.chores;
+        self.fills = chores.has(Chore::Fill) && filling::take_turn(self);
+        if self.fills {
+            return true;
+        }
+        let mark = self.shared.statistics.mark();
+        if chores.has(Chore::List) {
+            listing::piece(self);
+            self.shared.statistics.since(mark, Cause::Listing);
+        } else if chores.has(Chore::Reclaim) {
             self.leave_if_ending();
-            let mark = self.shared.statistics.mark();
             reclaim::step(self);
             self.shared.statistics.since(mark, Cause::Reclaim);
         }
-        self.fills = self.system.is_filling() && filling::take_turn(self);
-        self.fills
+        false
     }
 
     fn set_trap_wait(&mut self, trap: TrapWait) {
@@ -497,7 +505,8 @@ impl<'s> Cpu<'s> {
         self.shared.statistics.goes_on();
         let found = !nothing
             || stolen
-            || self.system.has_reclaims()
+            || self.system.chores.has(Chore::Reclaim)
+            || self.system.chores.has(Chore::List)
             || filling::piece(self)
             || zeroing::idle(self);
         if !found {

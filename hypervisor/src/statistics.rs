@@ -36,11 +36,13 @@ pub enum Cause {
     Reclaim,
     /// Filling a domain before it starts.
     Filling,
+    /// Listing what was asked for at the console.
+    Listing,
 }
 
 impl Cause {
     /// All, with their names.
-    pub const ALL: [(Self, &str); 10] = [
+    pub const ALL: [(Self, &str); 11] = [
         (Self::Interrupt, "interrupt"),
         (Self::Hypercall, "hypercall"),
         (Self::Firmware, "PSCI and SMCCC"),
@@ -51,6 +53,7 @@ impl Cause {
         (Self::Woken, "woken from idling"),
         (Self::Reclaim, "of these, taking memory back"),
         (Self::Filling, "filling a domain"),
+        (Self::Listing, "listing for the console"),
     ];
 }
 
@@ -90,5 +93,7 @@ mod nothing {
     }
 
     /// There is nothing to show.
-    pub fn show(_: &mut Cpu<'_>) {}
+    pub fn show(_: &mut Cpu<'_>, _: u32) -> bool {
+        false
+    }
 }

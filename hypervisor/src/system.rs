@@ -13,8 +13,10 @@ use machine::heap::Arena;
 use machine::lock::{Before, Lock, Output, RunQueue, Table, Token};
 use machine::once::Once;
 
+use crate::chores::Chores;
 use crate::console::{Console, Source};
 use crate::domain::Domain;
+use crate::listing::Listing;
 use crate::schedule::Queue;
 use crate::statistics::Statistics;
 use crate::watchdog::Alarm;
@@ -38,10 +40,10 @@ pub struct System {
     pub console: Lock<Console, Output>,
     /// The free RAM.
     pub frames: Lock<Frames, Table>,
-    /// Domains whose memory is being taken back.
-    pub reclaims: AtomicU32,
-    /// Domains that are filled before they start.
-    pub fillings: AtomicU32,
+    /// How much is to be done that is for no guest that runs.
+    pub chores: Chores,
+    /// What somebody at the console wants to be listed.
+    pub listing: Listing,
     /// The part of the heap that kernels are unpacked in, until all domains are filled.
     pub unpacking_room: Claim<Option<Arena>>,
     /// When the first watchdog of all domains expires, or earlier.
@@ -117,21 +119,5 @@ impl System {
         message: fmt::Arguments<'_>,
     ) {
         self.console.lock(token).print(source, message);
-    }
-
-    /// Whether some domain waits to be filled, or its memory to be taken back.
-    #[inline]
-    pub fn has_chores(&self) -> bool {
-        self.has_reclaims() | self.is_filling()
-    }
-
-    /// Whether some domain waits to be filled.
-    pub fn is_filling(&self) -> bool {
-        self.fillings.load(Ordering::Relaxed) != 0
-    }
-
-    /// Whether some domain's memory waits to be taken back.
-    pub fn has_reclaims(&self) -> bool {
-        self.reclaims.load(Ordering::Relaxed) != 0
     }
 }

@@ -132,27 +132,30 @@ impl Histogram {
     }
 }
 
-/// Shows the counters of all CPUs together.
-pub fn show(cpu: &mut Cpu<'_>) {
+/// Shows the counters of all CPUs together for the cause in place `item`, or that those were all: then
+/// `false`.
+pub fn show(cpu: &mut Cpu<'_>, item: u32) -> bool {
     let system = cpu.system;
-    for (cause, name) in Cause::ALL {
-        let (mut count, mut all_ns, mut longest) = (0u64, 0u64, (0, 0));
-        let mut buckets = [0u32; BUCKETS];
-        let each = system.cpus.iter();
-        for histogram in each.filter_map(|cpu| cpu.statistics.histograms.get(cause as usize)) {
-            count = count.wrapping_add(histogram.count.load(Relaxed));
-            all_ns = all_ns.wrapping_add(histogram.all_ns.load(Relaxed));
-            longest = longest.max((
-                histogram.longest_ns.load(Relaxed),
-                histogram.longest_about.load(Relaxed),
-            ));
-            for (sum, bucket) in buckets.iter_mut().zip(&histogram.buckets) {
-                *sum = sum.wrapping_add(bucket.load(Relaxed));
-            }
+    let Some((cause, name)) = Cause::ALL.get(item as usize) else {
+        let mut console = system.console.lock(&mut cpu.token);
+        console.say(format_args!("exits: end\n"));
+        return false;
+    };
+    let (mut count, mut all_ns, mut longest) = (0u64, 0u64, (0, 0));
+    let mut buckets = [0u32; BUCKETS];
+    let each = system.cpus.iter();
+    for histogram in each.filter_map(|cpu| cpu.statistics.histograms.get(*cause as usize)) {
+        count = count.wrapping_add(histogram.count.load(Relaxed));
+        all_ns = all_ns.wrapping_add(histogram.all_ns.load(Relaxed));
+        longest = longest.max((
+            histogram.longest_ns.load(Relaxed),
+            histogram.longest_about.load(Relaxed),
+        ));
+        for (sum, bucket) in buckets.iter_mut().zip(&histogram.buckets) {
+            *sum = sum.wrapping_add(bucket.load(Relaxed));
         }
-        if count == 0 {
-            continue;
-        }
+    }
+    if count != 0 {
         let (longest_ns, about) = longest;
         let mut console = system.console.lock(&mut cpu.token);
         console.say(format_args!(
@@ -160,8 +163,7 @@ pub fn show(cpu: &mut Cpu<'_>) {
             Buckets(&buckets)
         ));
     }
-    let mut console = system.console.lock(&mut cpu.token);
-    console.say(format_args!("exits: end\n"));
+    true
 }
 
 /// Those that count something.

@@ -2,6 +2,7 @@
 
 use abi::arm::vcpu_affinity;
 use abi::{Pa, Range, psci};
+use hypervisor::chores::Chore;
 use machine::host::Record;
 
 use crate::bench::{Bench, ENTRY, Setup, Who, small};
@@ -176,7 +177,7 @@ fn a_sleeping_domain_can_be_ended_by_its_other_vcpu() {
     bench.settle();
     call(&mut bench, A, psci::SYSTEM_OFF);
     assert!(bench.output().contains("d1: memory zeroed and given back"));
-    assert!(!bench.system.has_reclaims());
+    assert!(!bench.system.chores.has(Chore::Reclaim));
 }
 
 #[test]

@@ -188,7 +188,8 @@ fn others_find_nothing_of_a_domain_that_is_filled() {
     // To the second domain, and on to the hypervisor.
     for typed in ["\x01\x01\x01\x01\x01\x01", "q"] {
         bench.machine.type_in(typed.as_bytes());
-        for _ in 0..20 {
+        for _ in 0..40 {
+            bench.machine.advance(TURN / 4);
             bench.round();
         }
     }

@@ -164,7 +164,7 @@ impl Pair {
             let pending = [0, 1]
                 .iter()
                 .any(|cpu| self.machine.has_pending(abi::CpuId(*cpu)));
-            quiet = if busy || pending || self.system.has_chores() {
+            quiet = if busy || pending || self.system.chores.is_any() {
                 0
             } else {
                 quiet + 1

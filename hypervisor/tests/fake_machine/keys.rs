@@ -2,9 +2,10 @@
 
 use abi::Port;
 use machine::Power;
-use machine::host::Record;
+use machine::host::{FREQUENCY_HZ, Record};
 
-use crate::bench::{Bench, Setup};
+use crate::bench::{Bench, Setup, Turn, small};
+use crate::interleave::{Pair, explore};
 use crate::xen::{open_ipi, two};
 
 fn at_the_hypervisor() -> Bench {
@@ -67,6 +68,66 @@ fn exits_are_told_by_cause_if_they_are_counted() {
     let told = output.contains("exits: interrupt: ") && output.contains("exits: end\n");
     let counted = hypervisor::statistics::ARE_COUNTED;
     assert_eq!((listed, told), (counted, counted), "{output}");
+}
+
+#[test]
+fn a_list_is_told_a_line_or_two_at_a_time() {
+    let mut bench = Setup::with(vec![small(1, 8), small(2, 8)]).cpus(1).boot();
+    bench.settle();
+    bench.type_in("\x01\x01\x01\x01\x01\x01");
+    bench.output();
+    bench.machine.type_in(b"q");
+    let (mut told, mut ran) = (0, 0);
+    for _ in 0..1000 {
+        if bench.turn(0) == Turn::Ran {
+            ran += 1;
+        }
+        bench.machine.advance(FREQUENCY_HZ / 10_000);
+        let lines = bench.output().lines().count();
+        assert!(lines <= 2, "{lines} lines in one turn");
+        told += lines;
+    }
+    assert_eq!(told, 2 * (2 + 8));
+    assert!(ran > 500, "guests had {ran} turns");
+}
+
+#[test]
+fn lists_come_in_the_order_of_their_keys_and_no_more_than_sixteen() {
+    let mut bench = at_the_hypervisor();
+    bench.type_in("hq");
+    let output = bench.output();
+    let (help, domains) = (output.find("'h' pressed"), output.find("d1 (/chosen"));
+    assert!(help.is_some() && help < domains, "{output}");
+    bench.type_in(&"h".repeat(20));
+    assert_eq!(bench.output().matches("'h' pressed").count(), 16);
+    bench.type_in("h");
+    assert_eq!(bench.output().matches("'h' pressed").count(), 1);
+}
+
+#[test]
+fn in_no_order_of_two_cpus_is_a_line_lost_or_told_twice() {
+    let expected = {
+        let mut bench = at_the_hypervisor();
+        bench.type_in("h");
+        bench.output()
+    };
+    let played = explore(1, |switches| {
+        let mut pair = Pair::new(Setup::two());
+        pair.settle(&[]);
+        pair.machine.type_in(b"\x01\x01\x01\x01\x01\x01");
+        pair.settle(&[]);
+        pair.machine.take_output();
+        pair.machine.type_in(b"h");
+        let points = pair.play(switches, [3, 3]);
+        for _ in 0..20 {
+            pair.machine.advance(FREQUENCY_HZ / 1000);
+            pair.play(&[], [3, 3]);
+        }
+        let told = pair.machine.take_output().replace("\r\n", "\n");
+        assert_eq!(told, expected, "switches at {switches:?}");
+        points
+    });
+    assert!(played > 10, "{played} schedules");
 }
 
 #[test]

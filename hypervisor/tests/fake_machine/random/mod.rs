@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use abi::arm::{GICV3_DISTRIBUTOR, GICV3_REDISTRIBUTORS, VIRTUAL_TIMER, vcpu_affinity};
 use abi::evtchn::{ExpandArray, InitControl, op};
 use abi::{CpuId, Ipa, Pa, Range, psci};
+use hypervisor::chores::Chore;
 use lifecycle::{DomainState, Reason};
 use machine::exit::Exit;
 use machine::guest::Guest;
@@ -321,7 +322,7 @@ impl Game {
             // Guests that go on give way when their time is used up.
             self.bench.machine.advance(20_000);
             self.bench.round();
-            if !self.bench.system.has_reclaims() {
+            if !self.bench.system.chores.has(Chore::Reclaim) {
                 break;
             }
         }
@@ -341,7 +342,7 @@ impl Game {
         );
         assert_eq!(version, 0x4_0014);
         assert!(
-            !self.bench.system.has_reclaims(),
+            !self.bench.system.chores.has(Chore::Reclaim),
             "memory is not given back"
         );
         // One that suspended itself keeps its memory: it could be resumed.
