@@ -84,11 +84,18 @@ impl Queue {
                 break;
             };
             let weight = woken(key);
-            self.admit(key, weight, time, now);
+            self.enqueue(key, weight, time, now);
         }
     }
 
-    fn admit(&mut self, key: VcpuKey, weight: Weight, time: VirtualTime, now: u64) -> bool {
+    /// Puts `key`, which is in `slot` and on its way from another queue, into this one, unless it was turned
+    /// off meanwhile: who does that looks through the queues behind it, and finds it here or stops
+    /// it here. Whether the CPU should choose anew.
+    fn admit(&mut self, key: VcpuKey, slot: &Slot, time: VirtualTime, now: u64) -> bool {
+        slot.on.load(Ordering::Relaxed) && self.enqueue(key, slot.weight, time, now)
+    }
+
+    fn enqueue(&mut self, key: VcpuKey, weight: Weight, time: VirtualTime, now: u64) -> bool {
         // Full or queued cannot be: every vCPU is in one place, and there is room for all.
         matches!(self.ready.enqueue(key, weight, time, now), Ok(Kick::Needed))
     }
@@ -188,10 +195,7 @@ impl System {
             return Choose::Same;
         };
         slot.set_home(cpu.id);
-        let needed = cpu
-            .queue
-            .lock(token)
-            .admit(key, slot.weight, time, timer::now());
+        let needed = cpu.queue.lock(token).admit(key, slot, time, timer::now());
         if before.id != cpu.id && before.id != here {
             // On its way to idle it keeps the registers of who ran last; now it must let go.
             self.kick_to_choose(before);
@@ -239,7 +243,7 @@ impl System {
                 slot.set_home(here.id);
                 here.queue
                     .lock(token)
-                    .admit(stolen.key, stolen.weight, stolen.time, now);
+                    .admit(stolen.key, slot, stolen.time, now);
                 return true;
             }
         }
@@ -259,6 +263,8 @@ impl System {
                 domain: domain.id,
                 vcpu: slot.id,
             };
+            // Who puts it into a queue from here on sees that it must not.
+            slot.on.store(false, Ordering::Relaxed);
             // All CPUs, as it may be on its way from one to another.
             for cpu in &self.cpus {
                 let running = {

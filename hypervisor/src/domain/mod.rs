@@ -154,6 +154,9 @@ pub struct Slot {
     pub runs: AtomicBool,
     /// It was turned on and must start from its entry point.
     pub starting: AtomicBool,
+    /// It may be in a queue. Changed with its domain's `control` held, before the queues follow; looked
+    /// at with the queue's lock held by who puts it there.
+    pub on: AtomicBool,
     /// Where it may run.
     pub affinity: CpuMask,
     /// Its share of a CPU relative to others.
@@ -248,6 +251,7 @@ impl Slot {
             asleep: AtomicBool::new(false),
             runs: AtomicBool::new(false),
             starting: AtomicBool::new(false),
+            on: AtomicBool::new(false),
             affinity,
             weight,
             home: AtomicU16::new(home.0),

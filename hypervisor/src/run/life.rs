@@ -42,6 +42,7 @@ impl Cpu<'_> {
             let effects = change(life);
             for slot in effects.wake.iter().filter_map(|vcpu| domain.slot(vcpu)) {
                 slot.starting.store(true, Ordering::Release);
+                slot.on.store(true, Ordering::Relaxed);
                 let key = VcpuKey {
                     domain: domain.id,
                     vcpu: slot.id,

@@ -30,6 +30,7 @@ mod sgi;
 mod sharing;
 mod sleep;
 mod stopping;
+mod suspending;
 mod switching;
 mod sysregs;
 mod timers;
