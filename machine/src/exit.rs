@@ -288,66 +288,104 @@ pub struct FetchAbort {
     pub syndrome: u64,
 }
 
-/// A trapped `MRS`, `MSR` or system instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SysregAccess {
+/// A trapped `MRS`, `MSR` or system instruction: the syndrome's bits 24:0 (Arm ARM D24.2.37, ISS encoding
+/// of a trapped MSR, MRS or System instruction).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SysregAccess(u32);
+
+impl SysregAccess {
+    const READ: u32 = 1;
+    const GENERAL: u32 = 5;
+
+    /// A move between `register` and `general`, 31 being the zero register, as the hardware would report
+    /// it.
+    pub const fn new(register: Sysreg, direction: Direction, general: u8) -> Self {
+        let read = match direction {
+            Direction::Read => Self::READ,
+            Direction::Write => 0,
+        };
+        Self(register.0 | (general as u32 & 31) << Self::GENERAL | read)
+    }
+
     /// Which register.
-    pub register: Sysreg,
+    #[inline]
+    pub const fn register(self) -> Sysreg {
+        Sysreg(self.0 & Sysreg::FIELDS)
+    }
+
     /// `MRS` is a read.
-    pub direction: Direction,
+    #[inline]
+    pub const fn direction(self) -> Direction {
+        if self.0 & Self::READ != 0 {
+            Direction::Read
+        } else {
+            Direction::Write
+        }
+    }
+
     /// The general register, 31 being the zero register.
-    pub general: u8,
+    #[inline]
+    pub const fn general(self) -> u8 {
+        (self.0 >> Self::GENERAL & 31) as u8
+    }
 }
 
-/// A system register's encoding.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+impl core::fmt::Debug for SysregAccess {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (register, general) = (self.register(), self.general());
+        write!(f, "{:?} of {register}, x{general}", self.direction())
+    }
+}
+
+/// A system register's encoding, where the syndrome has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sysreg(u32);
 
 impl Sysreg {
+    const OP0: u32 = 20;
+    const OP2: u32 = 17;
+    const OP1: u32 = 14;
+    const CRN: u32 = 10;
+    const CRM: u32 = 1;
+    const FIELDS: u32 = 0xfff << Self::CRN | 0xf << Self::CRM;
+
     /// From the five fields of the instruction.
     pub const fn new(op0: u32, op1: u32, crn: u32, crm: u32, op2: u32) -> Self {
-        Self(op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2)
+        let (op0, op1, op2) = (op0 << Self::OP0, op1 << Self::OP1, op2 << Self::OP2);
+        Self(op0 | op1 | crn << Self::CRN | crm << Self::CRM | op2)
     }
 
     /// How many identification registers there are: S3_0_C0_C<1..7>_<0..7>.
     pub const IDENTIFICATIONS: usize = 56;
-    const FIRST_IDENTIFICATION: Self = Self::new(3, 0, 0, 1, 0);
 
     /// The identification register of this number, below [`Self::IDENTIFICATIONS`].
     pub const fn identification(number: usize) -> Self {
-        Self(Self::FIRST_IDENTIFICATION.0 + number as u32 % Self::IDENTIFICATIONS as u32)
+        let number = (number % Self::IDENTIFICATIONS) as u32;
+        Self::new(3, 0, 0, number / 8 + 1, number % 8)
     }
 
     /// The number of this identification register; `None` if it is none.
     #[inline]
     pub const fn identification_number(self) -> Option<usize> {
-        let number = self.0.wrapping_sub(Self::FIRST_IDENTIFICATION.0) as usize;
-        if number < Self::IDENTIFICATIONS {
+        const NUMBER: u32 = 7 << Sysreg::OP2 | 0xf << Sysreg::CRM;
+        let (_, _, _, crm, op2) = self.fields();
+        let number = (crm * 8 + op2).wrapping_sub(8) as usize;
+        if self.0 & !NUMBER == Self::new(3, 0, 0, 0, 0).0 && number < Self::IDENTIFICATIONS {
             Some(number)
         } else {
             None
         }
     }
 
-    fn from_syndrome(iss: u64) -> Self {
-        let field = |low: u32, bits: u32| ((iss >> low) & ((1 << bits) - 1)) as u32;
-        Self::new(
-            field(20, 2),
-            field(14, 3),
-            field(10, 4),
-            field(1, 4),
-            field(17, 3),
-        )
-    }
-
     /// `(op0, op1, CRn, CRm, op2)`.
+    #[inline]
     pub const fn fields(self) -> (u32, u32, u32, u32, u32) {
         (
-            self.0 >> 14,
-            self.0 >> 11 & 7,
-            self.0 >> 7 & 15,
-            self.0 >> 3 & 15,
-            self.0 & 7,
+            self.0 >> Self::OP0 & 3,
+            self.0 >> Self::OP1 & 7,
+            self.0 >> Self::CRN & 15,
+            self.0 >> Self::CRM & 15,
+            self.0 >> Self::OP2 & 7,
         )
     }
 }
@@ -373,6 +411,8 @@ const EC_FETCH_ABORT_LOWER: u64 = 0x20;
 const EC_DATA_ABORT_LOWER: u64 = 0x24;
 
 const ISS_VALID: u64 = 1 << 24;
+/// The part of a syndrome that says more about its class.
+const ISS: u32 = (1 << 25) - 1;
 /// In the syndrome of an abort: the walk of a stage-1 table was refused, on behalf of the access.
 pub const S1_TABLE_WALK: u64 = 1 << 7;
 const CACHE_MAINTENANCE: u64 = 1 << 8;
@@ -400,15 +440,7 @@ pub fn decode(esr: u64, fault: impl FnOnce() -> (u64, u64)) -> Exit {
                 syndrome: esr,
             })
         }
-        EC_SYSREG => Exit::Sysreg(SysregAccess {
-            register: Sysreg::from_syndrome(esr),
-            direction: if esr & 1 != 0 {
-                Direction::Read
-            } else {
-                Direction::Write
-            },
-            general: (esr >> 5 & 0x1f) as u8,
-        }),
+        EC_SYSREG => Exit::Sysreg(SysregAccess(esr as u32 & ISS)),
         EC_WAIT if esr & 1 == 0 => Exit::WaitForInterrupt,
         EC_WAIT => Exit::WaitForEvent,
         EC_SMC64 => Exit::Smc(esr as u16),

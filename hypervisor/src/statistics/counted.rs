@@ -62,7 +62,7 @@ impl Statistics {
             Exit::Hvc(_) | Exit::Smc(_) => (Cause::Firmware, cpu.register(0)),
             Exit::DataAbort(abort) => (Cause::Device, abort.address.0),
             Exit::Sysreg(access) => {
-                let (op0, op1, crn, crm, op2) = access.register.fields();
+                let (op0, op1, crn, crm, op2) = access.register().fields();
                 let digits = [op0, op1, crn, crm, op2].into_iter();
                 let about = digits.fold(0, |all, digit| all << 4 | u64::from(digit));
                 (Cause::Sysreg, about)

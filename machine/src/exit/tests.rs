@@ -79,8 +79,8 @@ fn sysreg_fields_are_picked_from_the_syndrome() {
     let Exit::Sysreg(access) = plain(esr) else {
         panic!("not a sysreg")
     };
-    assert_eq!(access.register, Sysreg::new(3, 0, 0, 4, 0));
-    assert_eq!((access.general, access.direction), (5, Direction::Read));
+    assert_eq!(access.register(), Sysreg::new(3, 0, 0, 4, 0));
+    assert_eq!((access.general(), access.direction()), (5, Direction::Read));
 }
 
 #[test]

@@ -239,21 +239,15 @@ impl<'a> Guest<'a> {
 
     /// `MRS x0` of a trapped register.
     pub fn read_register(&mut self, register: Sysreg) -> Option<Exit> {
-        Some(Exit::Sysreg(SysregAccess {
-            register,
-            direction: Direction::Read,
-            general: 0,
-        }))
+        let access = SysregAccess::new(register, Direction::Read, 0);
+        Some(Exit::Sysreg(access))
     }
 
     /// `MSR` of a trapped register, by way of x0.
     pub fn write_register(&mut self, register: Sysreg, value: u64) -> Option<Exit> {
         self.set_x(0, value);
-        Some(Exit::Sysreg(SysregAccess {
-            register,
-            direction: Direction::Write,
-            general: 0,
-        }))
+        let access = SysregAccess::new(register, Direction::Write, 0);
+        Some(Exit::Sysreg(access))
     }
 
     /// `WFI`: an exit, unless the guest has the CPU to itself.

@@ -35,8 +35,8 @@ enum Outcome {
 /// Emulates a trapped access of the resident guest.
 #[inline]
 pub fn emulate(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
-    match (access.register, access.direction) {
-        (ICC_SGI1R_EL1, Direction::Write) => send_sgi(cpu, access.general),
+    match (access.register(), access.direction()) {
+        (ICC_SGI1R_EL1, Direction::Write) => send_sgi(cpu, access.general()),
         (CNTP_TVAL_EL0 | CNTP_CTL_EL0 | CNTP_CVAL_EL0, _) => physical_timer(cpu, access),
         (register, Direction::Read) => match cpu.identification.of(register) {
             Some(value) => {
@@ -67,9 +67,9 @@ fn send_sgi(cpu: &mut Cpu<'_>, general: u8) -> Next {
 
 #[inline(never)]
 fn emulate_seldom(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
-    let outcome = match access.direction {
-        Direction::Read => read(access.register),
-        Direction::Write => write(access.register),
+    let outcome = match access.direction() {
+        Direction::Read => read(access.register()),
+        Direction::Write => write(access.register()),
     };
     match outcome {
         Outcome::Done(value) => {
@@ -79,12 +79,12 @@ fn emulate_seldom(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
         Outcome::Undefined => {
             cpu.report(format_args!(
                 "{} of system register {}: undefined\n",
-                if access.direction == Direction::Read {
+                if access.direction() == Direction::Read {
                     "read"
                 } else {
                     "write"
                 },
-                access.register
+                access.register()
             ));
             cpu.inject_undefined();
             Next::Run
@@ -94,8 +94,8 @@ fn emulate_seldom(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
 
 #[inline]
 fn finish(cpu: &mut Cpu<'_>, access: SysregAccess, value: u64) {
-    if access.direction == Direction::Read {
-        cpu.with_registers(|registers| registers.cpu.set_register(access.general, value));
+    if access.direction() == Direction::Read {
+        cpu.with_registers(|registers| registers.cpu.set_register(access.general(), value));
     }
     cpu.skip_instruction();
 }
@@ -146,11 +146,11 @@ fn is_debug(register: Sysreg) -> bool {
 #[inline(never)]
 fn physical_timer(cpu: &mut Cpu<'_>, access: SysregAccess) -> Next {
     let now = host_timer::now();
-    let read = access.direction == Direction::Read;
+    let read = access.direction() == Direction::Read;
     let answer = cpu.with_registers(|registers| {
-        let value = registers.cpu.register(access.general);
+        let value = registers.cpu.register(access.general());
         let timer = &mut registers.physical_timer;
-        match access.register {
+        match access.register() {
             CNTP_CTL_EL0 if read => return timer.control(now),
             CNTP_CVAL_EL0 if read => return timer.compare(),
             CNTP_TVAL_EL0 if read => return timer.remaining(now),
