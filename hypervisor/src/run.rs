@@ -505,9 +505,9 @@ impl<'s> Cpu<'s> {
         self.shared.statistics.goes_on();
         let found = !nothing
             || stolen
+            || filling::piece(self)
             || self.system.chores.has(Chore::Reclaim)
             || self.system.chores.has(Chore::List)
-            || filling::piece(self)
             || zeroing::idle(self);
         if !found {
             machine::cpu::wait_for_interrupt();

@@ -197,6 +197,18 @@ impl Frames {
         Ok(())
     }
 
+    /// Fills a module with zeros, and gives it back as [`Self::release_module`] does. What lies in reserved
+    /// memory stays as it is.
+    pub fn erase_module(&mut self, module: Module) -> Result<(), TooFragmented> {
+        let range = module.range;
+        if !self.kept.iter().any(|kept| kept.overlaps(range)) {
+            // SAFETY: mapped RAM that is neither free nor another module's, as `Frames::module` checked;
+            // nobody reads it any more, as the module is here.
+            unsafe { physical::zero(Pa(range.start()), range.size()) };
+        }
+        self.release_module(module)
+    }
+
     fn insert(&mut self, range: Range) -> Result<(), TooFragmented> {
         if range.is_empty() {
             return Ok(());

@@ -208,13 +208,8 @@ pub(super) fn grow_heap(frames: &mut Frames, bytes: u64) -> bool {
 
 /// Erases the device tree, as seeds of random numbers are in it, and makes it free RAM.
 pub(super) fn give_back_tree(early: &mut Early) {
-    let Some(tree) = early.tree.take() else {
-        return;
-    };
-    let range = tree.range();
-    let _ = early.frames.release_module(tree);
-    if let Some(extent) = early.frames.take(range) {
-        extent.zero(0, range.size());
-        let _ = early.frames.release(extent);
+    if let Some(tree) = early.tree.take() {
+        // What cannot be tracked stays out of use.
+        let _ = early.frames.erase_module(tree);
     }
 }

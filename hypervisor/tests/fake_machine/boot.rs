@@ -67,6 +67,26 @@ fn the_boot_of_the_whole_machine() {
 }
 
 #[test]
+fn the_boot_loaders_tree_is_erased_whatever_shares_its_pages() {
+    // It lies behind the image.
+    let tree = 0x4004_0000;
+    let bytes = |setup: Setup| setup.tree().blob_reserving(&[]).len();
+    let with_ramdisk_at = |at| {
+        let ramdisk = module("multiboot,ramdisk", at, 0x8_0000);
+        Setup::with(vec![small(1, 1).child(ramdisk), small(2, 1)])
+    };
+    // In use until its domain is filled.
+    let next_to_it = tree + bytes(with_ramdisk_at(0)) as u32;
+    for ramdisk in [RAMDISK, next_to_it] {
+        let bytes = bytes(with_ramdisk_at(ramdisk));
+        assert!(bytes % 0x1000 != 0, "its end is in a page with others");
+        let (machine, _) = with_ramdisk_at(ramdisk).unfilled();
+        let left = machine.peek(Pa(u64::from(tree)), bytes);
+        assert!(left.iter().all(|byte| *byte == 0), "{ramdisk:#x}");
+    }
+}
+
+#[test]
 fn the_stages_take_their_time_on_request() {
     let output = said(Setup::two().command_line("loglvl=all"));
     assert!(

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use abi::{CpuId, Pa, Port, evtchn, psci};
+use hypervisor::chores::Chore;
 use hypervisor::system::System;
 use machine::host::{FREQUENCY_HZ, Machine};
 
@@ -174,6 +175,27 @@ fn a_module_comes_back_with_the_last_domain_made_from_it() {
     assert_eq!(lent(&bench).0, 0x1000 + 0x8_0000, "its own kernel only");
     bench.settle();
     assert_eq!(lent(&bench), (0, free + before));
+}
+
+#[test]
+fn a_domain_that_is_taken_apart_does_not_keep_another_from_being_filled() {
+    let mut bench = Bench::of(Setup::two().cpus(1).unfilled());
+    let second = bench.system.domains[1].filling.try_claim();
+    while !is_filled(bench.system, 1) {
+        bench.turn(0);
+    }
+    bench.run(A, |guest| {
+        guest.hvc(0, [u64::from(psci::SYSTEM_OFF), 0, 0, 0])
+    });
+    assert!(bench.system.chores.has(Chore::Reclaim));
+    drop(second);
+    while !is_filled(bench.system, 2) {
+        assert!(
+            bench.system.chores.has(Chore::Reclaim),
+            "both go on, in turns"
+        );
+        bench.turn(0);
+    }
 }
 
 #[test]
