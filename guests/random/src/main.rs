@@ -40,9 +40,10 @@ extern "C" fn guest_main(tree: usize) -> ! {
         neighbour::watch();
     }
     let (cpus, count) = (tree.cpus() as u64, number("count=").unwrap_or(COUNT));
-    SEED.store(number("seed=").unwrap_or(1), SeqCst);
+    let seed = number("seed=").unwrap_or(1);
+    SEED.store(seed, SeqCst);
     EACH.store(count / cpus.max(1), SeqCst);
-    let _ = writeln!(Uart, "random: {cpus} vCPUs");
+    let _ = writeln!(Uart, "random: {cpus} vCPUs, seed {seed}");
     operation::open();
     for vcpu in 1..cpus as usize {
         let result = entry::start(vcpu, work);

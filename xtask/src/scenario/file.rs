@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::matrix::{Matrix, Selection};
+use super::seed;
 use crate::host_tree::{ChannelEnd, Edit};
 
 /// A scenario.
@@ -197,6 +198,7 @@ pub(crate) fn load_all(folder: &Path, selection: Selection) -> Result<Vec<Scenar
         })
         .collect();
     files.sort();
+    let seed = seed::wanted()?;
     let mut scenarios = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file)?;
@@ -205,7 +207,10 @@ pub(crate) fn load_all(folder: &Path, selection: Selection) -> Result<Vec<Scenar
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let one = read(&name, &text).with_context(|| format!("{}", file.display()))?;
+        let mut one = read(&name, &text).with_context(|| format!("{}", file.display()))?;
+        if let Some(seed) = seed {
+            one.guests.append = seed::replaced(&one.guests.append, seed);
+        }
         scenarios.extend(one.expanded(selection));
     }
     Ok(scenarios)

@@ -4,6 +4,7 @@
 mod file;
 mod matrix;
 mod rejects;
+mod seed;
 mod session;
 mod steps;
 mod suite;
