@@ -16,8 +16,11 @@ const SYSTEM_RESET2_64: u64 = 0xc400_0012;
 /// How long the first domain waits, in seconds: longer than the watchdog.
 const WAIT_S: u64 = 3;
 
+/// A question by its name, and what is answered if the domain still runs.
+type Ending = (&'static str, fn() -> i64);
+
 /// What the domains from the second on ask, in their order.
-const ENDINGS: [(&str, fn() -> i64); 16] = [
+const ENDINGS: [Ending; 16] = [
     ("shutdown.power_off", || shut_down(reason::POWEROFF)),
     ("shutdown.reboot", || shut_down(reason::REBOOT)),
     ("shutdown.suspend", || shut_down(reason::SUSPEND)),
