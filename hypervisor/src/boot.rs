@@ -39,7 +39,7 @@ pub struct Early {
     spec: SystemSpec,
     console: Console,
     timeline: Timeline,
-    frames: Frames,
+    frames: Box<Frames>,
     tree: Option<Module>,
     image: Range,
     total_bytes: u64,
@@ -258,11 +258,7 @@ pub fn build_system(mut early: Early, token: &mut Token<Unlocked>) -> Ready {
     forget_seed(&mut early);
     give_back_tree(&mut early);
     early.timeline.mark("domains set up");
-    let system = assemble(&mut early, gic, interrupts, conduit, online, domains);
-    Ready {
-        system,
-        timeline: early.timeline,
-    }
+    assemble(early, gic, interrupts, conduit, online, domains)
 }
 
 /// Erases what the boot loader gave to make random numbers from: the guests have theirs by now.
@@ -275,14 +271,17 @@ fn forget_seed(early: &mut Early) {
     }
 }
 
+/// What all CPUs will share. (Not inlined, so that the stack does not hold what is moved here and what is moved
+/// while domains are built at the same time.)
+#[inline(never)]
 fn assemble(
-    early: &mut Early,
+    mut early: Early,
     gic: Gic,
     interrupts: HostInterrupts,
     conduit: Option<Conduit>,
     online: Vec<CpuId>,
     mut domains: Vec<Domain>,
-) -> System {
+) -> Ready {
     let cpus: Box<[Cpu]> = online
         .into_iter()
         .map(|id| Cpu {
@@ -324,16 +323,8 @@ fn assemble(
             free >> 20,
         ),
     );
-    let silent = Style {
-        host: Thresholds::HOST_DEFAULT,
-        guest: Thresholds::GUEST_DEFAULT,
-        timestamps: Timestamps::None,
-    };
-    let unused = Console::new(None, Focus::new(SwitchKey::DEFAULT), silent);
-    let console = core::mem::replace(&mut early.console, unused);
     let unpacking_room = unpacking_room(&mut early.frames, &mut domains, cpus.len());
-    let frames = core::mem::replace(&mut early.frames, Frames::empty());
-    System {
+    let system = System {
         gic,
         interrupts,
         conduit,
@@ -345,9 +336,13 @@ fn assemble(
         unpacking_room: Claim::new(unpacking_room),
         alive: AtomicU32::new(domains.len() as u32),
         domains: domains.into_boxed_slice(),
-        console: Lock::new(console),
-        frames: Lock::new(frames),
+        console: Lock::new(early.console),
+        frames: Lock::new(early.frames),
         trap_wait: early.spec.command_line.vwfi == domcfg::Vwfi::Trap,
+    };
+    Ready {
+        system,
+        timeline: early.timeline,
     }
 }
 

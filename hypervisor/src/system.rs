@@ -39,7 +39,7 @@ pub struct System {
     /// The console.
     pub console: Lock<Console, Output>,
     /// The free RAM.
-    pub frames: Lock<Frames, Table>,
+    pub frames: Lock<Box<Frames>, Table>,
     /// How much is to be done that is for no guest that runs.
     pub chores: Chores,
     /// What somebody at the console wants to be listed.

@@ -6,6 +6,7 @@
 //! The image and reserved memory are never handed out, whatever modules lie in them.
 
 use abi::{PAGE_SIZE, Pa, Range};
+use alloc::boxed::Box;
 use arrayvec::ArrayVec;
 
 use crate::physical;
@@ -68,8 +69,11 @@ pub struct TooFragmented;
 impl Frames {
     /// RAM in `memory` less what is occupied (widened to whole pages). The machine's boot code
     /// calls it once, after it mapped the memory.
-    pub(crate) fn new(memory: &[Range], occupied: Occupied<'_>) -> Result<Self, TooFragmented> {
-        let mut frames = Self::empty();
+    pub(crate) fn new(
+        memory: &[Range],
+        occupied: Occupied<'_>,
+    ) -> Result<Box<Self>, TooFragmented> {
+        let mut frames = Box::new(Self::empty());
         for bank in memory {
             frames.memory.try_push(*bank).map_err(|_| TooFragmented)?;
             frames.insert(inner_pages(*bank))?;
@@ -88,7 +92,7 @@ impl Frames {
     }
 
     /// No RAM at all.
-    pub const fn empty() -> Self {
+    const fn empty() -> Self {
         Self {
             memory: ArrayVec::new_const(),
             free: ArrayVec::new_const(),

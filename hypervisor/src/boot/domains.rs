@@ -41,6 +41,7 @@ const _: () = {
 
 /// Builds all domains, each to be filled before it starts. Modules that none of them is made from are
 /// free RAM from then on.
+#[inline(never)]
 pub(super) fn build_all(
     early: &mut Early,
     gic: &Gic,
@@ -101,7 +102,7 @@ pub(super) fn build_all(
                 home += usize::from(spec.vcpus);
                 early.console.add(domain.id);
                 describe(&mut early.console, spec, &mut domain);
-                domains.push(domain);
+                domains.push(*domain);
             }
             Err(error) => {
                 early.console.print(

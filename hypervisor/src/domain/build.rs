@@ -68,13 +68,14 @@ pub struct Modules {
 }
 
 /// Builds the domain, which is to be filled before it starts. `home` is the number of its first vCPU
-/// among those of all domains, which also says on which CPU it starts. The error is one line.
+/// among those of all domains, which also says on which CPU it starts. The error is one line. (In a box, as
+/// it is too large to be moved over the stack.)
 pub fn build(
     site: &mut Site<'_>,
     spec: &DomainSpec,
     modules: Modules,
     home: usize,
-) -> Result<Domain, String> {
+) -> Result<Box<Domain>, String> {
     let layout = layout::layout(spec, site.host).map_err(|finding| format!("{finding}"))?;
     let image =
         image::open(modules.kernel).map_err(|error| format!("{}: {error}", spec.kernel.path))?;
@@ -121,7 +122,7 @@ pub fn build(
         }),
         maptrack: Maptrack::new(super::MAX_MAPPINGS),
     };
-    Ok(Domain {
+    Ok(Box::new(Domain {
         id: spec.id,
         path: spec.path.clone(),
         stage2: base,
@@ -141,7 +142,7 @@ pub fn build(
         ending: AtomicBool::new(false),
         alarm: Default::default(),
         unzeroed: AtomicBool::new(false),
-    })
+    }))
 }
 
 fn events(spec: &DomainSpec, memory: &Memory) -> Option<Events<Page>> {

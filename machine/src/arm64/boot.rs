@@ -45,7 +45,7 @@ macro_rules! symbol {
 /// Bytes of a CPU's stack.
 pub const STACK_BYTES: u64 = 32 << 10;
 /// Bytes of the boot CPU's stack: building domains is deeper than running them.
-pub const BOOT_STACK_BYTES: u64 = 160 << 10;
+pub const BOOT_STACK_BYTES: u64 = 96 << 10;
 /// Bytes from one CPU's stack to the next; what is not stack is unmapped.
 const STACK_STRIDE: u64 = 256 << 10;
 
@@ -214,7 +214,7 @@ pub enum MemoryError {
 /// The memory after [`Boot::memory`].
 pub struct Memory {
     /// The free RAM.
-    pub frames: Frames,
+    pub frames: Box<Frames>,
     /// The device tree, which can be given back.
     pub tree: Option<Module>,
     /// The image's own addresses.

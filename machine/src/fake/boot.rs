@@ -14,7 +14,7 @@ use crate::lock::{Token, Unlocked, host_token};
 /// Bytes of a CPU's stack.
 pub const STACK_BYTES: u64 = 32 << 10;
 /// Bytes of the boot CPU's stack.
-pub const BOOT_STACK_BYTES: u64 = 160 << 10;
+pub const BOOT_STACK_BYTES: u64 = 96 << 10;
 /// Bytes that stand for the hypervisor's image, at the start of RAM.
 const IMAGE_BYTES: u64 = 256 << 10;
 
@@ -41,7 +41,7 @@ pub enum MemoryError {
 /// The memory after [`Boot::memory`].
 pub struct Memory {
     /// The free RAM.
-    pub frames: Frames,
+    pub frames: Box<Frames>,
     /// The device tree, which can be given back.
     pub tree: Option<Module>,
     /// The image's own addresses.
