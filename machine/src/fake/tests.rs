@@ -15,6 +15,7 @@ use super::{Boot, map_device, timer};
 use crate::exit::Exit;
 use crate::frames::{Frames, Occupied};
 use crate::lock::{Devices, Lock, host_token};
+use std::boxed::Box;
 
 fn machine() -> Machine {
     let machine = Machine::new(Parts {
@@ -25,7 +26,7 @@ fn machine() -> Machine {
     machine
 }
 
-fn frames(machine: &Machine) -> Frames {
+fn frames(machine: &Machine) -> Box<Frames> {
     Frames::new(&[machine.ram()], Occupied::default()).unwrap()
 }
 

@@ -20,7 +20,7 @@ fn with_modules(modules: &[Range], reserved: &[Range]) -> Frames {
         reserved,
         modules,
     };
-    Frames::new(&[range(0x10_0000, 0x20_0000)], occupied).unwrap()
+    *Frames::new(&[range(0x10_0000, 0x20_0000)], occupied).unwrap()
 }
 
 #[test]
@@ -246,4 +246,24 @@ fn where_there_is_no_whole_page_nothing_is_held() {
         assert_eq!(page.compare_exchange32(0, 0, 7), Err(0));
     }
     assert_eq!(extent.load64(0), 0);
+}
+
+#[test]
+fn what_comes_back_with_modules_is_known() {
+    let modules = [
+        range(0x11_0800, 0x11_1800),
+        range(0x12_0000, 0x12_4000),
+        range(0x13_0000, 0x13_1000),
+    ];
+    let mut frames = with_modules(&modules, &[range(0x13_0000, 0x13_1000)]);
+    assert_eq!(frames.lent_bytes(), 0, "none was handed out");
+    let free = frames.free_bytes();
+    let handed: Vec<_> = modules.map(|range| frames.module(range).unwrap()).into();
+    // Whole pages; the third one is in reserved memory, and stays there.
+    assert_eq!(frames.lent_bytes(), 0x2000 + 0x4000);
+    for module in handed {
+        frames.release_module(module).unwrap();
+    }
+    assert_eq!(frames.lent_bytes(), 0);
+    assert_eq!(frames.free_bytes(), free + 0x6000);
 }

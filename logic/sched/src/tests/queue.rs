@@ -248,3 +248,22 @@ fn a_clock_that_goes_back_charges_nothing() {
     queue.account(u64::MAX);
     assert_eq!(queue.pick(5 * MS).key, Some(key(1)));
 }
+
+#[test]
+fn nobody_is_charged_for_what_else_the_cpu_does() {
+    let mut queue = queue::<4>();
+    let _ = add(&mut queue, 1, 0);
+    let _ = add(&mut queue, 2, 0);
+    assert_eq!(queue.pick(0).key, Some(key(1)));
+    queue.pause(MS);
+    assert_eq!(queue.running(), None);
+    // Both are there still, and whoever comes is worth a kick.
+    assert_eq!(queue.load().runnable, 2);
+    assert_eq!(add(&mut queue, 3, 2 * MS), Kick::Needed);
+    // The first one has run for 1 ms, and not for the 99 that followed.
+    assert_eq!(queue.pick(100 * MS).key, Some(key(2)));
+    queue.pause(103 * MS);
+    let next = queue.pick(200 * MS);
+    assert_ne!(next.key, Some(key(2)), "it has run for 3");
+    assert!(next.slice_end.is_some());
+}

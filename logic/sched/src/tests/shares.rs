@@ -136,6 +136,7 @@ proptest! {
                         asleep.insert(stolen.key.domain.0, stolen.time);
                     }
                 }
+                5 => queue.pause(now),
                 _ => {}
             }
             let pick = queue.pick(now);
