@@ -53,12 +53,17 @@ fn register_runstate(cpu: &mut Cpu<'_>, vcpu: VcpuId, at: u64) -> Result {
     let area = RegisterRunstateArea::from_bytes(&argument(cpu, at)?).address;
     let (domain, own) = cpu.resident().ok_or(Errno::Srch)?;
     if vcpu == own {
-        cpu.with_registers(|registers| {
+        let before = cpu.with_registers(|registers| {
             let now_ns = timer::nanoseconds(timer::now());
-            registers.runstate.area = area;
             registers.runstate.change(runstate::RUNNING, now_ns);
+            core::mem::replace(&mut registers.runstate.area, area)
         });
-        return write_runstate(cpu).map(|()| Outcome::Done(0));
+        let written = write_runstate(cpu);
+        if written.is_err() {
+            // It stays where it was, also when the call is made anew.
+            cpu.with_registers(|registers| registers.runstate.area = before.unwrap_or(0));
+        }
+        return written.map(|()| Outcome::Done(0));
     }
     // Another one's registers can be had while it is on no CPU.
     let slot = domain.slot(vcpu).ok_or(Errno::NoEnt)?;

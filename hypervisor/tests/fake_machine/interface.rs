@@ -314,6 +314,31 @@ fn list(bench: &mut Bench, entries: &[(u64, [u64; 2])]) {
 }
 
 #[test]
+fn a_refused_place_for_a_run_state_leaves_it_where_it_was() {
+    let mut bench = two();
+    let command = vcpu::op::REGISTER_RUNSTATE_MEMORY_AREA.into();
+    let mut register = |bench: &mut Bench, address| {
+        put(
+            bench,
+            A,
+            ARGUMENT,
+            &RegisterRunstateArea { address }.to_bytes(),
+        );
+        call(bench, A, VCPU_OP, [command, 0, ARGUMENT, 0, 0])
+    };
+    assert_eq!(register(&mut bench, SHARED), 0);
+    assert_eq!(register(&mut bench, UNMAPPED), failed(Errno::Fault));
+    put(&mut bench, A, SHARED, &[0xff; 48]);
+    let now_ns = machine::timer::nanoseconds(bench.machine.now());
+    let port = open_ipi(&mut bench, A, 0);
+    poll(&mut bench, port.0, now_ns + 4_000_000);
+    bench.advance(FREQUENCY_HZ / 100);
+    bench.round();
+    let shown = RunstateInfo::from_bytes(&get(&mut bench, A, SHARED));
+    assert_eq!(shown.state, runstate::RUNNING);
+}
+
+#[test]
 fn a_multicall_makes_its_calls_in_order() {
     let mut bench = two();
     let entries: Vec<_> = (0..50u64)
