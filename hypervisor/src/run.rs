@@ -18,15 +18,14 @@ use vgic::Effect;
 
 use crate::arch::arm64::identification::Identification;
 use crate::arch::arm64::{calls, sysreg};
-use crate::chores::Chore;
 use crate::console::{Admitted, Source};
 use crate::domain::{Domain, Life, Registers, Slot};
 use crate::guest_memory::{Need, Refused};
-use crate::statistics::Cause;
 use crate::system::{self, System};
-use crate::{filling, hypercall, interrupts, listing, mmio, reclaim, watchdog, zeroing};
+use crate::{filling, hypercall, interrupts, mmio, watchdog};
 
 mod deadline;
+mod idle;
 mod life;
 mod list_registers;
 mod residency;
@@ -410,27 +409,6 @@ impl<'s> Cpu<'s> {
         chosen
     }
 
-    /// Does a piece of what is to be done for no guest that runs: one, as pieces are as long as an exit may
-    /// be. Whether that takes the place of running a guest.
-    #[cold]
-    fn do_chores(&mut self) -> bool {
-        let chores = &self.system.chores;
-        self.fills = chores.has(Chore::Fill) && filling::take_turn(self);
-        if self.fills {
-            return true;
-        }
-        let mark = self.shared.statistics.mark();
-        if chores.has(Chore::List) {
-            listing::piece(self);
-            self.shared.statistics.since(mark, Cause::Listing);
-        } else if chores.has(Chore::Reclaim) {
-            self.leave_if_ending();
-            reclaim::step(self);
-            self.shared.statistics.since(mark, Cause::Reclaim);
-        }
-        false
-    }
-
     fn set_trap_wait(&mut self, trap: TrapWait) {
         if trap != self.trap_wait {
             self.trap_wait = trap;
@@ -486,34 +464,5 @@ impl<'s> Cpu<'s> {
             let _ = sysreg::update_physical_timer_line(self);
         }
         Next::Choose
-    }
-
-    /// Nobody is to run: takes work over from others, or waits for an interrupt.
-    #[inline(never)]
-    pub fn idle(&mut self) {
-        if core::mem::take(&mut self.fills) {
-            self.shared.statistics.goes_on();
-            self.shared.statistics.woken();
-            let _ = interrupts::handle(self);
-            return;
-        }
-        self.shared.idle.store(true, Ordering::Relaxed);
-        // Pairs with the load in `System::place`; a wake-up that missed it kicks this CPU anyhow.
-        fence(Ordering::SeqCst);
-        let nothing = self.shared.queue.lock(&mut self.token).runnable() == 0;
-        let stolen = nothing && self.system.steal(self.shared, &mut self.token);
-        self.shared.statistics.goes_on();
-        let found = !nothing
-            || stolen
-            || filling::piece(self)
-            || self.system.chores.has(Chore::Reclaim)
-            || self.system.chores.has(Chore::List)
-            || zeroing::idle(self);
-        if !found {
-            machine::cpu::wait_for_interrupt();
-        }
-        self.shared.statistics.woken();
-        let _ = interrupts::handle(self);
-        self.shared.idle.store(false, Ordering::Relaxed);
     }
 }

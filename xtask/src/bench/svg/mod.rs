@@ -18,7 +18,7 @@ pub(crate) fn escaped(text: &str) -> String {
 
 const WIDTH: f64 = 900.0;
 /// Where bars start, right of their names.
-const LABEL: f64 = 300.0;
+const LABEL: f64 = 340.0;
 /// A bar with the space below it.
 const ROW: f64 = 18.0;
 
