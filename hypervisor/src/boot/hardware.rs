@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use ::console::Level;
-use domcfg::{Enable, HostSpec};
+use domcfg::{CpuSet, Enable, HostSpec};
 use machine::arrival::{self, Arrival};
 use machine::gic::{self, Gic};
 use machine::lock::{Token, Unlocked};
@@ -107,7 +107,7 @@ pub(super) fn start_cpus(
 ) -> Vec<CpuId> {
     let mut asked = Vec::new();
     for index in order {
-        if asked.len() + 1 >= most.min(usize::from(domcfg::CpuSet::MAX)) {
+        if asked.len() + 1 >= most.min(usize::from(CpuSet::MAX)) {
             break;
         }
         let Some(node) = early.spec.host.cpus.get(*index) else {
@@ -155,7 +155,29 @@ fn let_in(early: &mut Early, asked: &[(u64, &Arrival)]) -> Vec<CpuId> {
             not_started(early, *mpidr, &why);
         }
     }
+    say_unmet(early, online.len());
     online
+}
+
+/// Names the vCPUs that are to run only where there is no CPU, as not all were started: they may run
+/// anywhere.
+fn say_unmet(early: &mut Early, online: usize) {
+    let there = u128::MAX
+        .checked_shl(online as u32)
+        .map_or(u128::MAX, |above| !above);
+    for domain in early.spec.accepted() {
+        for (vcpu, affinity) in domain.affinity.iter().enumerate() {
+            if affinity.is_some_and(|CpuSet(wanted)| wanted & there == 0) {
+                early.console.print(
+                    Source::Host(Level::Warning),
+                    format_args!(
+                        "{}: hard-affinity of vCPU {vcpu}: no such CPU was started; it may use all\n",
+                        domain.path
+                    ),
+                );
+            }
+        }
+    }
 }
 
 fn not_started(early: &mut Early, mpidr: u64, why: &str) {

@@ -201,6 +201,26 @@ fn a_cpu_that_never_comes_is_named_and_its_neighbour_has_its_number() {
 }
 
 #[test]
+fn a_vcpu_that_wants_a_cpu_that_never_came_is_named_and_runs_elsewhere() {
+    let vcpu = |number: u32, cpus: &str| {
+        Node::new(&format!("vcpu{number}"))
+            .text("compatible", "xen,vcpu")
+            .cells("id", &[number])
+            .text("hard-affinity", cpus)
+    };
+    let node = small(1, 2).child(vcpu(0, "1")).child(vcpu(1, "0-1"));
+    let (machine, mut start) = Setup::with(vec![node]).power_on();
+    machine.keep_away(1);
+    let early = boot::prepare(&mut start);
+    let ready = boot::build_system(early, start.token());
+    assert_eq!(ready.system.cpus.len(), 1);
+    let output = machine.take_output();
+    let line = "/chosen/domU1: hard-affinity of vCPU 0: no such CPU was started; it may use all";
+    assert_eq!(output.matches("hard-affinity").count(), 1, "{output}");
+    assert!(output.contains(line), "{output}");
+}
+
+#[test]
 fn cpus_that_come_at_once_are_not_waited_for() {
     let (machine, mut start) = Setup::two().cpus(4).power_on();
     let before = machine.now();

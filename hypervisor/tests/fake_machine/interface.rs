@@ -317,7 +317,7 @@ fn list(bench: &mut Bench, entries: &[(u64, [u64; 2])]) {
 fn a_refused_place_for_a_run_state_leaves_it_where_it_was() {
     let mut bench = two();
     let command = vcpu::op::REGISTER_RUNSTATE_MEMORY_AREA.into();
-    let mut register = |bench: &mut Bench, address| {
+    let register = |bench: &mut Bench, address| {
         put(
             bench,
             A,
