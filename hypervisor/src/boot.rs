@@ -10,7 +10,6 @@ use machine::atomic::{AtomicBool, AtomicU32};
 
 use ::console::{Focus, Level, SwitchKey, Thresholds, Timestamps};
 use domcfg::{Conduit as TreeConduit, LogLevels, Severity, SystemSpec, UartKind};
-use machine::claim::Claim;
 use machine::frames::{Frames, Module};
 use machine::gic::{Gic, Trigger};
 use machine::lock::{Lock, Token, Unlocked};
@@ -28,7 +27,7 @@ use crate::timeline::Timeline;
 mod domains;
 mod hardware;
 
-use domains::{build_all, give_back_tree, grow_heap, unpacking_room};
+use domains::{build_all, give_back_tree, grow_heap, workspaces};
 use hardware::{cpu_order, host_interrupts, open_gic, private, start_cpus};
 
 /// Heap that a CPU's queue and the rest of its state take.
@@ -323,7 +322,7 @@ fn assemble(
             free >> 20,
         ),
     );
-    let unpacking_room = unpacking_room(&mut early.frames, &mut domains, cpus.len());
+    let workspaces = workspaces(&mut early.frames, &mut domains, cpus.len());
     let system = System {
         gic,
         interrupts,
@@ -333,7 +332,7 @@ fn assemble(
         unzeroed: AtomicU32::new(0),
         chores: Chores::filling(domains.len() as u32),
         listing: Default::default(),
-        unpacking_room: Claim::new(unpacking_room),
+        workspaces: Lock::new(workspaces),
         alive: AtomicU32::new(domains.len() as u32),
         domains: domains.into_boxed_slice(),
         console: Lock::new(early.console),

@@ -16,7 +16,8 @@ use crate::chores::Chore;
 use crate::console::Source;
 use crate::domain::Domain;
 use crate::domain::filling::{Filling, Over};
-use crate::domain::image::Progress;
+use crate::domain::image::{NO_MEMORY, Progress};
+use crate::domain::workspace::Spare;
 use crate::reclaim;
 use crate::run::Cpu;
 use crate::statistics::Cause;
@@ -97,7 +98,9 @@ pub fn piece(cpu: &mut Cpu<'_>) -> bool {
             continue;
         };
         let mark = cpu.shared.statistics.mark();
-        let progress = filling.step();
+        let Some(progress) = step(cpu, filling) else {
+            continue;
+        };
         cpu.shared.statistics.since(mark, Cause::Filling);
         if progress == Ok(Progress::More) {
             return true;
@@ -112,14 +115,35 @@ pub fn piece(cpu: &mut Cpu<'_>) -> bool {
     false
 }
 
+/// Fills a piece; `None` if what that needs is not there now.
+fn step(cpu: &mut Cpu<'_>, filling: &mut Filling) -> Option<Result<Progress, String>> {
+    if !filling.lacks_workspace() {
+        return Some(filling.step());
+    }
+    let spare = cpu.system.workspaces.lock(&mut cpu.token).take();
+    match spare {
+        Spare::Here(workspace) => {
+            filling.unpack_in(workspace);
+            Some(Ok(Progress::More))
+        }
+        Spare::Later => None,
+        Spare::Never => Some(Err(String::from(NO_MEMORY))),
+    }
+}
+
 fn end(cpu: &mut Cpu<'_>, domain: &Domain, filling: Filling, progress: Result<Progress, String>) {
     let system = cpu.system;
     let Over {
         memory,
         entry,
+        workspace,
         modules,
         began,
     } = filling.into_over();
+    if let Some(workspace) = workspace {
+        let mut workspaces = system.workspaces.lock(&mut cpu.token);
+        workspaces.give_back(workspace);
+    }
     for module in modules.into_iter().flatten() {
         // The last domain that is made from it gives it back.
         if let Some(module) = Arc::into_inner(module) {
@@ -152,17 +176,15 @@ fn end(cpu: &mut Cpu<'_>, domain: &Domain, filling: Filling, progress: Result<Pr
         }
     }
     if system.chores.end(Chore::Fill) == 0 {
-        give_unpacking_room_back(cpu, system);
+        give_workspaces_back(cpu, system);
     }
 }
 
 /// Nothing is unpacked any more.
-fn give_unpacking_room_back(cpu: &mut Cpu<'_>, system: &System) {
-    let room = system
-        .unpacking_room
-        .try_claim()
-        .and_then(|mut room| room.take());
-    if let Some(free) = room.and_then(machine::heap::shrink) {
+fn give_workspaces_back(cpu: &mut Cpu<'_>, system: &System) {
+    let (workspaces, arena) = system.workspaces.lock(&mut cpu.token).end();
+    drop(workspaces);
+    if let Some(free) = arena.and_then(machine::heap::shrink) {
         let _ = system.frames.lock(&mut cpu.token).release(free);
     }
 }

@@ -6,16 +6,15 @@ use core::fmt;
 use machine::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use machine::Conduit;
-use machine::claim::Claim;
 use machine::frames::Frames;
 use machine::gic::Gic;
-use machine::heap::Arena;
 use machine::lock::{Before, Lock, Output, RunQueue, Table, Token};
 use machine::once::Once;
 
 use crate::chores::Chores;
 use crate::console::{Console, Source};
 use crate::domain::Domain;
+use crate::domain::workspace::Workspaces;
 use crate::listing::Listing;
 use crate::schedule::Queue;
 use crate::statistics::Statistics;
@@ -44,8 +43,8 @@ pub struct System {
     pub chores: Chores,
     /// What somebody at the console wants to be listed.
     pub listing: Listing,
-    /// The part of the heap that kernels are unpacked in, until all domains are filled.
-    pub unpacking_room: Claim<Option<Arena>>,
+    /// What kernels are unpacked in, until all domains are filled.
+    pub workspaces: Lock<Workspaces, Table>,
     /// When the first watchdog of all domains expires, or earlier.
     pub alarm: Alarm,
     /// Domains of whose RAM some may wait to be zeroed.

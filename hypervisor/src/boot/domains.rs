@@ -17,7 +17,7 @@ use machine::heap::Arena;
 use super::{Early, info};
 use crate::console::{Console, Source};
 use crate::domain::build::{Modules, Site, build};
-use crate::domain::image::UNPACKING_BYTES;
+use crate::domain::workspace::{WORKSPACE_BYTES, Workspaces};
 use crate::domain::zeroing::Zeroing;
 use crate::domain::{Domain, MAX_GRANT_FRAMES, MAX_MAPPINGS, Page, channels};
 use crate::schedule::MOST_VCPUS;
@@ -156,21 +156,20 @@ fn describe(console: &mut Console, spec: &DomainSpec, domain: &mut Domain) {
     );
 }
 
-/// Makes room on the heap for unpacking kernels, as many at a time as there are CPUs; `None` if none is
-/// packed. Where no RAM is left for it, what the heap has left is used.
-pub(super) fn unpacking_room(
-    frames: &mut Frames,
-    domains: &mut [Domain],
-    cpus: usize,
-) -> Option<Arena> {
+/// What kernels are unpacked in, as many at a time as there are CPUs. Where no RAM is left for it, what
+/// the heap has left is used.
+pub(super) fn workspaces(frames: &mut Frames, domains: &mut [Domain], cpus: usize) -> Workspaces {
     let packed = domains
         .iter_mut()
         .filter_map(|domain| domain.filling.try_claim())
         .filter(|filling| filling.as_ref().is_some_and(|filling| filling.is_packed()))
         .count();
-    let wanted = UNPACKING_BYTES * packed.min(cpus) as u64;
-    let extent = (wanted != 0).then(|| frames.allocate(wanted, abi::PAGE_SIZE))?;
-    extent.map(machine::heap::grow)
+    let wanted = packed.min(cpus);
+    let extent = match wanted {
+        0 => None,
+        _ => frames.allocate(WORKSPACE_BYTES * wanted as u64, abi::PAGE_SIZE),
+    };
+    Workspaces::new(wanted, extent.map(machine::heap::grow))
 }
 
 /// Makes room on the heap for a domain, beside `vcpus` vCPUs that are there already; or why it cannot

@@ -16,6 +16,7 @@ use machine::timer;
 
 use super::image::{Image, Progress, next_piece};
 use super::memory::Memory;
+use super::workspace::Workspace;
 
 /// Bytes zeroed in one go: some 14,000 instructions.
 const ZERO_BYTES: u64 = 256 << 10;
@@ -53,6 +54,8 @@ pub struct Over {
     pub entry: Entry,
     /// What it was filled from.
     pub modules: [Option<Arc<Module>>; 2],
+    /// What its kernel was unpacked in.
+    pub workspace: Option<Workspace>,
     /// The counter when it began.
     pub began: u64,
 }
@@ -125,6 +128,16 @@ impl Filling {
         self.contents.image.is_packed()
     }
 
+    /// Whether it cannot go on without a workspace.
+    pub fn lacks_workspace(&self) -> bool {
+        matches!(self.stage, Stage::Kernel) && self.contents.image.lacks_workspace()
+    }
+
+    /// Has it go on in `workspace`.
+    pub fn unpack_in(&mut self, workspace: Workspace) {
+        self.contents.image.unpack_in(workspace);
+    }
+
     /// Fills a piece. The error is one line; nothing can be filled behind it.
     pub fn step(&mut self) -> Result<Progress, String> {
         if self.began.is_none() {
@@ -189,6 +202,7 @@ impl Filling {
         Over {
             memory: self.memory,
             entry: self.entry,
+            workspace: self.contents.image.take_workspace(),
             modules: [Some(self.contents.image.module()), ramdisk],
             began: self.began.unwrap_or_else(timer::now),
         }

@@ -10,12 +10,13 @@ use alloc::vec::Vec;
 use domcfg::kernel::{HEAD_BYTES, Kernel, KernelError, MAX_UNPACKED, PlainKernel, probe};
 use machine::frames::Module;
 use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::decompress;
 use miniz_oxide::inflate::core::inflate_flags::{
     TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
 };
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 use super::Memory;
+use super::workspace::{REACH, WINDOW, Workspace};
 
 /// Bytes copied in one go: some 11,000 instructions.
 pub const COPY_BYTES: usize = 64 << 10;
@@ -25,14 +26,6 @@ pub const COPY_BYTES: usize = 64 << 10;
 /// Huffman tables it is up to 140,000, as the library makes them in one go.
 const PACKED_PIECE: usize = 192;
 const UNPACKED_PIECE: usize = 1 << 10;
-
-/// As far as a packed stream refers back to what came out of it (RFC 1951, 3.2.5).
-const REACH: usize = 32 << 10;
-/// What came out last: what is referred to, and as much again, so that it is seldom moved.
-const WINDOW: usize = 2 * REACH;
-
-/// Heap that unpacking one kernel takes.
-pub const UNPACKING_BYTES: u64 = (WINDOW + size_of::<DecompressorOxide>() + 1024) as u64;
 
 /// A kernel that is known, and where its bytes come from.
 pub struct Image {
@@ -46,11 +39,16 @@ pub struct Image {
 enum Content {
     Plain,
     Packed {
+        /// Where the stream begins in the module.
+        stream: usize,
         unpacked_size: u64,
-        /// While it is being unpacked.
+        /// From when it has a workspace on.
         gunzip: Option<Gunzip>,
     },
 }
+
+/// Why a packed kernel is refused.
+pub const NO_MEMORY: &str = "no memory to unpack its kernel";
 
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +71,10 @@ pub fn open(module: Arc<Module>) -> Result<Image, String> {
             copied: 0,
         }),
         Kernel::Gzip { unpacked_size } => {
-            let kernel = look_inside(bytes, unpacked_size)?;
+            let stream = find_stream(bytes, unpacked_size)?;
+            let kernel = look_inside(bytes, stream, unpacked_size)?;
             let content = Content::Packed {
+                stream,
                 unpacked_size,
                 gunzip: None,
             };
@@ -88,9 +88,19 @@ pub fn open(module: Arc<Module>) -> Result<Image, String> {
     }
 }
 
+/// Where the packed stream begins in `module`.
+fn find_stream(module: &[u8], unpacked_size: u64) -> Result<usize, String> {
+    if unpacked_size > MAX_UNPACKED {
+        return Err(String::from("kernel is too large unpacked"));
+    }
+    let stream = deflate_stream(module).ok_or("kernel's gzip header is damaged")?;
+    Ok(module.len() - stream.len())
+}
+
 /// What a packed kernel is. Unpacks its head only.
-fn look_inside(module: &[u8], unpacked_size: u64) -> Result<PlainKernel, String> {
-    let mut gunzip = Gunzip::new(module, unpacked_size)?;
+fn look_inside(module: &[u8], stream: usize, unpacked_size: u64) -> Result<PlainKernel, String> {
+    let workspace = Workspace::new().ok_or(NO_MEMORY)?;
+    let mut gunzip = Gunzip::new(stream, unpacked_size, workspace);
     let mut head = Vec::with_capacity(HEAD_BYTES + UNPACKED_PIECE);
     while head.len() < HEAD_BYTES && !gunzip.ended {
         head.extend_from_slice(gunzip.unpack_some(module)?);
@@ -125,21 +135,39 @@ impl Image {
         self.module.clone()
     }
 
+    /// Whether it has to be unpacked, and has no workspace for that.
+    pub fn lacks_workspace(&self) -> bool {
+        matches!(self.content, Content::Packed { gunzip: None, .. })
+    }
+
+    /// Has it unpacked in `workspace`.
+    pub fn unpack_in(&mut self, workspace: Workspace) {
+        if let Content::Packed {
+            stream,
+            unpacked_size,
+            gunzip,
+        } = &mut self.content
+        {
+            *gunzip = Some(Gunzip::new(*stream, *unpacked_size, workspace));
+        }
+    }
+
+    /// What it was unpacked in, if it was.
+    pub fn take_workspace(&mut self) -> Option<Workspace> {
+        match &mut self.content {
+            Content::Plain => None,
+            Content::Packed { gunzip, .. } => gunzip.take().map(|gunzip| gunzip.workspace),
+        }
+    }
+
     /// Copies the next piece of the kernel, which begins at guest address `at`. The error is one line.
     pub fn copy_some(&mut self, memory: &mut Memory, at: Ipa) -> Result<Progress, String> {
         let module = self.module.bytes();
         let (piece, progress) = match &mut self.content {
             Content::Plain => next_piece(module, self.copied),
-            Content::Packed {
-                unpacked_size,
-                gunzip,
-            } => {
-                let gunzip = match gunzip {
-                    Some(gunzip) => gunzip,
-                    None => gunzip.insert(Gunzip::new(module, *unpacked_size)?),
-                };
-                let piece = gunzip.unpack_some(module)?;
-                (piece, Progress::More)
+            Content::Packed { gunzip, .. } => {
+                let gunzip = gunzip.as_mut().ok_or(NO_MEMORY)?;
+                (gunzip.unpack_some(module)?, Progress::More)
             }
         };
         if !memory.write(Ipa(at.0.wrapping_add(self.copied)), piece) {
@@ -169,10 +197,8 @@ pub fn next_piece(content: &[u8], done: u64) -> (&[u8], Progress) {
 struct Gunzip {
     /// Bytes of the module that were read.
     read: usize,
-    /// One, or none before it could be allocated.
-    decoder: Vec<DecompressorOxide>,
-    /// What came out last, up to `filled`. Never grows beyond [`WINDOW`], for which there is room.
-    window: Vec<u8>,
+    /// Its window has what came out last, up to `filled`.
+    workspace: Workspace,
     filled: usize,
     /// Bytes that are to come out still.
     left: u64,
@@ -180,33 +206,23 @@ struct Gunzip {
 }
 
 impl Gunzip {
-    fn new(module: &[u8], unpacked_size: u64) -> Result<Self, String> {
-        if unpacked_size > MAX_UNPACKED {
-            return Err(String::from("kernel is too large unpacked"));
-        }
-        let stream = deflate_stream(module).ok_or("kernel's gzip header is damaged")?;
-        let (mut decoder, mut window) = (Vec::new(), Vec::new());
-        let decoder_room = decoder.try_reserve_exact(1);
-        let window_room = window.try_reserve_exact(WINDOW);
-        if decoder_room.and(window_room).is_err() {
-            return Err(String::from("no memory to unpack its kernel"));
-        }
-        decoder.push(DecompressorOxide::new());
-        Ok(Self {
-            read: module.len() - stream.len(),
-            decoder,
-            window,
+    fn new(stream: usize, unpacked_size: u64, mut workspace: Workspace) -> Self {
+        workspace.clear();
+        Self {
+            read: stream,
+            workspace,
             filled: 0,
             left: unpacked_size,
             ended: false,
-        })
+        }
     }
 
     /// Unpacks the next piece of `module`, and gives it; it may be empty.
     fn unpack_some(&mut self, module: &[u8]) -> Result<&[u8], String> {
         let damaged = || String::from("kernel's gzip data is damaged");
+        let Workspace { decoder, window } = &mut self.workspace;
         if self.filled + UNPACKED_PIECE > WINDOW {
-            self.window.copy_within(self.filled - REACH..self.filled, 0);
+            window.copy_within(self.filled - REACH..self.filled, 0);
             self.filled = REACH;
         }
         let rest = module.get(self.read..).unwrap_or_default();
@@ -219,14 +235,14 @@ impl Gunzip {
             None => rest,
         };
         let begin = self.filled;
-        if self.window.len() < begin + UNPACKED_PIECE {
+        if window.len() < begin + UNPACKED_PIECE {
             // Within what was reserved, and once for each byte.
-            self.window.resize(begin + UNPACKED_PIECE, 0);
+            window.resize(begin + UNPACKED_PIECE, 0);
         }
-        let decoder = self.decoder.first_mut().ok_or_else(damaged)?;
-        let window = self.window.get_mut(..begin + UNPACKED_PIECE);
-        let window = window.ok_or_else(damaged)?;
-        let (status, read, unpacked) = decompress(decoder, packed, window, begin, flags);
+        let decoder = decoder.first_mut().ok_or_else(damaged)?;
+        let room = window.get_mut(..begin + UNPACKED_PIECE);
+        let room = room.ok_or_else(damaged)?;
+        let (status, read, unpacked) = decompress(decoder, packed, room, begin, flags);
         self.read += read;
         self.filled += unpacked;
         self.left = self
@@ -238,7 +254,7 @@ impl Gunzip {
             TINFLStatus::NeedsMoreInput | TINFLStatus::HasMoreOutput if read + unpacked > 0 => {}
             _ => return Err(damaged()),
         }
-        self.window.get(begin..self.filled).ok_or_else(damaged)
+        window.get(begin..self.filled).ok_or_else(damaged)
     }
 
     fn check(&self) -> Result<(), String> {

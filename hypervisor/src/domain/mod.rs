@@ -10,6 +10,7 @@ pub mod memory;
 pub mod page;
 pub mod page_set;
 pub mod runstate;
+pub mod workspace;
 pub mod zeroing;
 
 use abi::permit::Permits;

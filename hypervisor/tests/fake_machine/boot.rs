@@ -281,7 +281,7 @@ fn a_ramdisk_is_where_the_guests_tree_says() {
 }
 
 /// `content` as gzip makes it, with all optional fields.
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut packed = vec![0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 3];
     packed.extend([3, 0, b'x', b'y', b'z']);
     packed.extend(b"Image\0comment\0\0\0");

@@ -4,10 +4,12 @@ use std::sync::atomic::Ordering;
 
 use abi::{CpuId, Pa, Port, evtchn, psci};
 use hypervisor::chores::Chore;
+use hypervisor::domain::workspace::Spare;
 use hypervisor::system::System;
 use machine::host::{FREQUENCY_HZ, Machine};
 
-use crate::bench::{Bench, KERNEL_BYTES, Setup, Turn, Who, id, small};
+use crate::bench::{Bench, ENTRY, KERNEL_BYTES, KERNELS, Setup, Turn, Who, id, small};
+use crate::boot::gzip;
 use crate::event_channels::connected_domains;
 use crate::interleave::{Pair, explore};
 use crate::trees::module;
@@ -227,9 +229,69 @@ fn others_find_nothing_of_a_domain_that_is_filled() {
     assert_eq!(word(&mut bench, B, pending), 1 << 11);
 }
 
+/// Domains with packed kernels of their own.
+fn packed(domains: u32) -> Setup {
+    let at = |number: u32| 0x4300_0000 + number * 0x1_0000;
+    let contents = (1..=domains).map(|number| gzip(&[number as u8; 20_000]));
+    let contents: Vec<Vec<u8>> = contents.collect();
+    let nodes = (1..).zip(&contents).map(|(number, content)| {
+        let kernel = module("multiboot,kernel", at(number), content.len() as u32);
+        let plain = format!("module@{:x}", KERNELS + (number - 1) * KERNEL_BYTES);
+        small(number, 1).remove(&plain).child(kernel)
+    });
+    let setup = Setup::with(nodes.collect());
+    let contents = (1..).zip(contents);
+    contents.fold(setup, |setup, (number, content)| {
+        setup.load(at(number).into(), content)
+    })
+}
+
 #[test]
-fn room_for_unpacking_is_had_only_while_it_is_needed() {
-    let bench = Setup::two().boot();
-    let room = bench.system.unpacking_room.try_claim().unwrap();
-    assert!(room.is_none(), "no kernel is packed");
+fn kernels_are_unpacked_in_the_same_rooms_one_after_another() {
+    let mut bench = Bench::of(packed(3).unfilled());
+    bench.settle();
+    for number in 1..=3 {
+        let word = bench.load((number, 0), ENTRY + 19_996);
+        assert_eq!(word.to_le_bytes(), [number as u8; 4]);
+    }
+    assert!(
+        matches!(spare(&bench), Spare::Never),
+        "they are given back with the last"
+    );
+}
+
+/// What there is to unpack a kernel in.
+fn spare(bench: &Bench) -> Spare {
+    bench.machine.enter(CpuId(0));
+    let token = &mut bench.machine.token();
+    bench.system.workspaces.lock(token).take()
+}
+
+#[test]
+fn who_has_to_wait_for_room_to_unpack_in_keeps_nobody_else() {
+    let mut setup = packed(1);
+    setup.domains.push(small(2, 1));
+    let mut bench = Bench::of(setup.cpus(1).unfilled());
+    let Spare::Here(room) = spare(&bench) else {
+        panic!("there is one")
+    };
+    while !is_filled(bench.system, 2) {
+        bench.turn(0);
+    }
+    for _ in 0..MOST {
+        bench.turn(0);
+    }
+    assert!(!is_filled(bench.system, 1) && bench.domain(1).filling.try_claim().is_some());
+    {
+        let token = &mut bench.machine.token();
+        bench.system.workspaces.lock(token).give_back(room);
+    }
+    // Now it is filled, and runs.
+    assert_eq!(bench.hvc(A, psci::VERSION, [0; 3]), 0x1_0001);
+}
+
+#[test]
+fn no_room_for_unpacking_is_had_where_no_kernel_is_packed() {
+    let bench = Bench::of(Setup::two().unfilled());
+    assert!(matches!(spare(&bench), Spare::Never));
 }
