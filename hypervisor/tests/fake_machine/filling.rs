@@ -19,11 +19,11 @@ use crate::zeroing::stale;
 const A: Who = (1, 0);
 const B: Who = (2, 0);
 /// The time that a CPU's guests have before they give way to the filling, in ticks.
-const TURN: u64 = FREQUENCY_HZ / 1000;
+pub(crate) const TURN: u64 = FREQUENCY_HZ / 1000;
 /// More turns than filling both domains takes.
 const MOST: usize = 200;
 
-fn is_filled(system: &System, number: usize) -> bool {
+pub(crate) fn is_filled(system: &System, number: usize) -> bool {
     let filling = system.domains[number - 1].filling.try_claim();
     filling.is_some_and(|filling| filling.is_none())
 }
@@ -40,7 +40,7 @@ fn ram(machine: &Machine, system: &System, index: usize) -> u64 {
 }
 
 /// Has `who` do a step that says whether it ran.
-fn mark(machine: &Machine, who: Who) {
+pub(crate) fn mark(machine: &Machine, who: Who) {
     machine.script(id(who), |guest| {
         guest.hvc(0, [u64::from(psci::VERSION), 0, 0, 0])
     });
@@ -230,7 +230,7 @@ fn others_find_nothing_of_a_domain_that_is_filled() {
 }
 
 /// Domains with packed kernels of their own.
-fn packed(domains: u32) -> Setup {
+pub(crate) fn packed(domains: u32) -> Setup {
     let at = |number: u32| 0x4300_0000 + number * 0x1_0000;
     let contents = (1..=domains).map(|number| gzip(&[number as u8; 20_000]));
     let contents: Vec<Vec<u8>> = contents.collect();

@@ -13,6 +13,7 @@ mod event_limits;
 mod event_lives;
 mod event_races;
 mod filling;
+mod filling_races;
 mod gic_pages;
 mod grant_races;
 mod guest_copies;
