@@ -30,10 +30,11 @@ pub fn pin<T>(
     if domain.ending.load(Ordering::Acquire) {
         return Err(GrantStatus::BadDomain);
     }
-    let memory = life.memory.as_mut().ok_or(GrantStatus::BadDomain)?;
+    // Of a domain that is filled still there is no memory here; it has granted nothing either.
+    let memory = &mut life.memory;
     let pin = life
         .grants
-        .pin(gref, user, access, |gfn| memory.lend(gfn))?;
+        .pin(gref, user, access, |gfn| memory.as_mut()?.lend(gfn))?;
     match life.grants.page(&pin).map(look) {
         Some(found) => Ok((pin, found)),
         // It was pinned just now.

@@ -86,6 +86,8 @@ pub fn never_ran(cpu: &mut Cpu<'_>, domain: &Domain) {
 
 /// Has all CPUs take `domain`, which runs no more, apart.
 fn begin(cpu: &mut Cpu<'_>, domain: &Domain) {
+    // First, so that who finds the domain and is done with it at once finds this counted.
+    cpu.system.chores.begin(Chore::Reclaim);
     domain.ending.store(true, Ordering::Release);
     let left = cpu
         .system
@@ -101,7 +103,6 @@ fn begin(cpu: &mut Cpu<'_>, domain: &Domain) {
             "All domains have ended. The keys still work: 'h' for help, 'R' to reboot.\n"
         ));
     }
-    cpu.system.chores.begin(Chore::Reclaim);
     // CPUs that idle with one of its vCPUs resident let go of it.
     for other in &cpu.system.cpus {
         if other.id != cpu.shared.id && other.online.load(Ordering::Relaxed) {

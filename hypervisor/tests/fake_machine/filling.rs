@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use abi::{CpuId, Pa, Port, evtchn, psci};
+use abi::grant::{GrantStatus, Map, map_flag, op};
+use abi::{CpuId, DomId, Pa, Port, evtchn, psci};
 use hypervisor::chores::Chore;
 use hypervisor::domain::workspace::Spare;
 use hypervisor::system::System;
@@ -12,6 +13,7 @@ use crate::bench::{Bench, ENTRY, KERNEL_BYTES, KERNELS, Setup, Turn, Who, id, sm
 use crate::boot::gzip;
 use crate::event_channels::connected_domains;
 use crate::interleave::{Pair, explore};
+use crate::sharing::grant;
 use crate::trees::module;
 use crate::xen::{SHARED, map_shared_info, on_port, word};
 use crate::zeroing::stale;
@@ -209,6 +211,9 @@ fn others_find_nothing_of_a_domain_that_is_filled() {
     }
     // The guest of the first runs, and sends.
     assert_eq!(on_port(&mut bench, A, evtchn::op::SEND, Port(10)), 0);
+    // As of a domain that is there and has granted nothing.
+    let nothing = GrantStatus::BadGntref as i16;
+    assert_eq!(map_of_second(&mut bench), nothing);
     // To the second domain, and on to the hypervisor.
     for typed in ["\x01\x01\x01\x01\x01\x01", "q"] {
         bench.machine.type_in(typed.as_bytes());
@@ -227,6 +232,22 @@ fn others_find_nothing_of_a_domain_that_is_filled() {
     assert_eq!(map_shared_info(&mut bench, B, SHARED), 0);
     let pending = SHARED + u64::from(abi::shared_info::PENDING_OFFSET);
     assert_eq!(word(&mut bench, B, pending), 1 << 11);
+    assert_eq!(map_of_second(&mut bench), nothing);
+}
+
+/// What the first domain gets for a grant of the second.
+fn map_of_second(bench: &mut Bench) -> i16 {
+    let wanted = Map {
+        host_addr: SHARED + 0x1000,
+        flags: map_flag::HOST_MAP,
+        gref: 9,
+        dom: DomId(2),
+        ..Map::default()
+    };
+    let command = op::MAP_GRANT_REF;
+    let (result, bytes) = grant(bench, A, command, wanted.to_bytes());
+    assert_eq!(result, 0);
+    Map::from_bytes(&bytes).status
 }
 
 /// Domains with packed kernels of their own.

@@ -19,7 +19,7 @@ const WINDOW: u64 = 0x8000_0000;
 const GRANTED: u64 = ENTRY + 0x18_0000;
 
 /// One entry of a batch.
-fn grant<const N: usize>(
+pub(crate) fn grant<const N: usize>(
     bench: &mut Bench,
     who: Who,
     command: u32,
