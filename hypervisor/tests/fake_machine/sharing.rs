@@ -247,6 +247,42 @@ fn bytes_are_copied_between_grants_and_own_frames() {
     assert_eq!(flags(&mut bench) & (entry::READING | entry::WRITING), 0);
 }
 
+/// What a guest has in an entry besides may have changed meanwhile: here by the copy itself.
+#[test]
+fn of_an_entry_only_its_status_is_written() {
+    let mut bench = two();
+    grant_page(&mut bench, 0);
+    put(&mut bench, A, GRANTED, b"granted");
+    let end = |place, domid, offset| CopyEnd {
+        place,
+        domid,
+        offset,
+    };
+    let onto_itself = Copy {
+        source: end(9, DomId(1), 0),
+        dest: end(ARGUMENT >> 12, DomId::SELF, (ARGUMENT & 0xfff) as u16),
+        len: 7,
+        flags: copy_flag::SOURCE_GREF,
+        status: 77,
+    };
+    let (result, bytes) = grant(&mut bench, B, op::COPY, onto_itself.to_bytes());
+    assert_eq!((result, Copy::from_bytes(&bytes).status), (0, 0));
+    assert_eq!(&bytes[..7], b"granted");
+
+    let (_, handle) = map(&mut bench, map_flag::HOST_MAP, WINDOW);
+    let wanted = Unmap {
+        host_addr: WINDOW,
+        handle,
+        status: 77,
+        ..Unmap::default()
+    };
+    let mut padded = wanted.to_bytes();
+    padded[22..].fill(0xa5);
+    let (_, bytes) = grant(&mut bench, B, op::UNMAP_GRANT_REF, padded);
+    assert_eq!(Unmap::from_bytes(&bytes).status, 0);
+    assert_eq!(bytes[22..], [0xa5; 2]);
+}
+
 #[test]
 fn the_table_is_asked_for_and_set_up() {
     let mut bench = two();

@@ -290,6 +290,36 @@ fn a_vcpu_is_loaded_as_by_the_long_way() {
     assert!(done > 1000, "{done}");
 }
 
+/// What only a flush brings to an end is not passed over, though there is nothing to deliver.
+#[test]
+fn a_withdrawn_timer_and_an_overflow_keep_a_vcpu_from_the_short_way() {
+    let clear = |vgic: &mut Vgic, register, intid| {
+        let _ = write_bit(vgic, CPU0, register, IntId(intid));
+    };
+    let loads = |vgic: &mut Vgic| {
+        let mut lrs = vec![ListRegister::INVALID; 4];
+        vgic.load_sole(CPU0, &InCpu(RefCell::new(&mut lrs)))
+    };
+    let mut vgic = started(V3, 2, 32);
+    let _ = enable(&mut vgic, CPU0, TIMER);
+    let _ = vgic.raise(CPU0, TIMER);
+    clear(&mut vgic, gicd::ICPENDR, TIMER.0);
+    assert!(!loads(&mut vgic), "the physical interrupt is to be retired");
+    assert!(vgic.flush(CPU0, &mut [ListRegister::INVALID]).retire_timer);
+    assert!(loads(&mut vgic));
+
+    for intid in 0..5 {
+        let _ = enable(&mut vgic, CPU0, IntId(intid));
+        let _ = vgic.raise(CPU0, IntId(intid));
+    }
+    let _ = flush(&mut vgic, CPU0);
+    let _ = vgic.unload(CPU0);
+    (0..5).for_each(|intid| clear(&mut vgic, gicd::ICENABLER, intid));
+    assert!(vgic.overflowed(CPU0) && !loads(&mut vgic));
+    assert!(flush(&mut vgic, CPU0).is_empty() && !vgic.overflowed(CPU0));
+    assert!(loads(&mut vgic));
+}
+
 /// What a guest sees of its list registers.
 fn shown(lrs: &[ListRegister]) -> Vec<u64> {
     let valid = lrs.iter().filter(|lr| lr.is_valid());
