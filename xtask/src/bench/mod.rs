@@ -243,11 +243,7 @@ impl Subject {
                 },
                 // Once, of Euxenite alone: `Report::measure`.
                 Part::El2Time | Part::Ports => {}
-                Part::Exits => {
-                    sheet.exits = exits::measure(paths, self)
-                        .map_err(|error| told("exits", error))
-                        .unwrap_or_default();
-                }
+                Part::Exits => sheet.exits = exits::measure(paths, self),
             }
         }
         Ok(sheet)
