@@ -14,7 +14,7 @@ use std::{
     os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::{self, Child, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -39,11 +39,11 @@ pub(crate) use table::{Both, by_cause, causes, join, totals};
 pub(super) const BOOTARGS: &str = "console=ttyAMA0";
 /// The same with an early console, which has more accesses to the UART for each letter.
 const BOOTARGS_EARLY: &str = "console=ttyAMA0 earlycon=pl011,0x22000000";
-/// The longest it may take, which is several times as long as it does, before it is started anew; and how
-/// long a machine of several CPUs may take until its guests run.
-const LIMIT: Duration = Duration::from_secs(90);
+/// The longest it may take.
+const LIMIT: Duration = Duration::from_secs(300);
+/// How long a machine of several CPUs may take until its guests run, and how long it may be silent from
+/// then on, before it is started anew; and how often that is tried (see `boot.rs`).
 const STUCK: Duration = Duration::from_secs(30);
-/// How often that is tried: such a machine can get stuck, mostly in its boot (see `boot.rs`).
 const ATTEMPTS: u32 = 6;
 
 /// A machine and its guest.
@@ -188,6 +188,8 @@ fn boot_once(start: &Start, monitor: Option<&Path>) -> Result<Counter> {
 struct Progress {
     guests_run: AtomicBool,
     is_over: AtomicBool,
+    /// Lines so far: exceptions are logged all the time, so one that is silent is stuck.
+    lines: AtomicU64,
 }
 
 /// Counts until the shell is there, the hypervisor has stopped, or the lines end.
@@ -195,6 +197,7 @@ fn follow(output: PipeReader, progress: &Progress) -> Result<Counter> {
     let mut counter = Counter::default();
     for line in BufReader::new(output).split(b'\n') {
         counter.line(&String::from_utf8_lossy(&line?));
+        progress.lines.fetch_add(1, Ordering::Relaxed);
         match counter.reached() {
             Stage::Boot => {}
             Stage::Guests => progress.guests_run.store(true, Ordering::Relaxed),
@@ -209,15 +212,22 @@ fn follow(output: PipeReader, progress: &Progress) -> Result<Counter> {
 fn watch(child: &mut Child, progress: &Progress, monitor: Option<&Path>) {
     let started = Instant::now();
     let mut line = None;
+    let (mut lines, mut last_line) = (0, started);
     while !progress.is_over.load(Ordering::Relaxed) && started.elapsed() < LIMIT {
         thread::sleep(boot::BEAT);
-        if let Some(path) = monitor
-            && !progress.guests_run.load(Ordering::Relaxed)
-        {
-            if started.elapsed() > STUCK {
-                break;
-            }
+        let Some(path) = monitor else { continue };
+        let now = progress.lines.load(Ordering::Relaxed);
+        if now != lines {
+            (lines, last_line) = (now, Instant::now());
+        }
+        let since = if progress.guests_run.load(Ordering::Relaxed) {
+            last_line
+        } else {
             boot::nudge(&mut line, path);
+            started
+        };
+        if since.elapsed() > STUCK {
+            break;
         }
     }
     // It may be gone already.
