@@ -1,4 +1,5 @@
-//! Links the program as Linux starts it: at a fixed address, with nothing else to load.
+//! The build script of the programs for Linux guests: links one as Linux starts it, at a fixed address and with
+//! nothing else to load.
 
 fn main() {
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none") {

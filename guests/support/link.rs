@@ -1,4 +1,4 @@
-//! Links the guest for the bare metal as a position-independent image.
+//! The build script of all bare-metal guests: links one as a position-independent image.
 
 fn main() {
     let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();

@@ -1,9 +1,0 @@
-//! Links the program as Linux starts it: at a fixed address, with nothing else to load.
-
-fn main() {
-    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none") {
-        for argument in ["-static", "--no-pie", "-zmax-page-size=65536"] {
-            println!("cargo:rustc-link-arg-bins={argument}");
-        }
-    }
-}
