@@ -39,12 +39,13 @@ pub(crate) use table::{Both, by_cause, causes, join, totals};
 pub(super) const BOOTARGS: &str = "console=ttyAMA0";
 /// The same with an early console, which has more accesses to the UART for each letter.
 const BOOTARGS_EARLY: &str = "console=ttyAMA0 earlycon=pl011,0x22000000";
-/// The longest it may take.
+/// The longest it may take; and with several CPUs, which can get stuck without falling silent.
 const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT_OF_SEVERAL: Duration = Duration::from_secs(100);
 /// How long a machine of several CPUs may take until its guests run, and how long it may be silent from
 /// then on, before it is started anew; and how often that is tried (see `boot.rs`).
 const STUCK: Duration = Duration::from_secs(30);
-const ATTEMPTS: u32 = 6;
+const ATTEMPTS: u32 = 4;
 
 /// A machine and its guest.
 #[derive(Debug, PartialEq, Eq)]
@@ -149,7 +150,7 @@ fn count(paths: &Paths, subject: &Subject, setup: &Setup) -> Result<Exits> {
             return Ok(counter.exits());
         }
     }
-    bail!("{}: no shell within {} s", setup.name, LIMIT.as_secs());
+    bail!("{}: no shell in {attempts} attempts", setup.name);
 }
 
 fn monitor() -> PathBuf {
@@ -211,9 +212,10 @@ fn follow(output: PipeReader, progress: &Progress) -> Result<Counter> {
 /// be nudged (see `boot.rs`).
 fn watch(child: &mut Child, progress: &Progress, monitor: Option<&Path>) {
     let started = Instant::now();
+    let limit = monitor.map_or(LIMIT, |_| LIMIT_OF_SEVERAL);
     let mut line = None;
     let (mut lines, mut last_line) = (0, started);
-    while !progress.is_over.load(Ordering::Relaxed) && started.elapsed() < LIMIT {
+    while !progress.is_over.load(Ordering::Relaxed) && started.elapsed() < limit {
         thread::sleep(boot::BEAT);
         let Some(path) = monitor else { continue };
         let now = progress.lines.load(Ordering::Relaxed);
